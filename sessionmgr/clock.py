@@ -1,0 +1,38 @@
+"""One seam for "now". Authority is the database's clock: app servers' clocks disagree.
+
+A request learns the time with its session row (``read``); a sign-in has the database write it
+(``expression``); commands and jobs, which have no row, ask for it (``now``).
+"""
+
+from datetime import datetime, timedelta
+
+from django.db.models import DurationField, ExpressionWrapper, Value
+from django.db.models.expressions import Combinable
+from django.db.models.fields import DateTimeField
+from django.db.models.functions import Now
+from django.db.models.sql import Query
+
+#: How far a test has moved the clock. Nothing else sets it.
+shift = timedelta()
+
+
+def read(database_now: datetime) -> datetime:
+    """Return the time of an instant that the database told along with a row."""
+    return database_now + shift
+
+
+def expression() -> Combinable:
+    """Return "now" as an expression, for a row whose times the database itself writes."""
+    if not shift:
+        return Now()
+    return ExpressionWrapper(
+        Now() + Value(shift, output_field=DurationField()), output_field=DateTimeField()
+    )
+
+
+def now(using: str) -> datetime:
+    """Return the database's time, in a statement of its own."""
+    query = Query(None)  # type: ignore[arg-type]  # as Q.check() does: a SELECT without FROM
+    query.add_annotation(Now(), "now")
+    (instant,) = next(iter(query.get_compiler(using=using).results_iter()))
+    return read(instant)

@@ -1,0 +1,126 @@
+"""The judge: is this session live at this instant, until when, and by which limit.
+
+The only place in Python that compares a session's times (I4). Standard library only; the time is
+an argument, never asked for.
+"""
+
+import math
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import NamedTuple
+
+from sessionmgr.core.policy import FALLBACK_LENGTH, Policy
+from sessionmgr.core.reasons import (
+    REASON_OF_STANDING,
+    EndReason,
+    EndsBy,
+    PolicySource,
+    Standing,
+)
+
+SECOND = timedelta(seconds=1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionState:
+    """What the ledger, the payload and the user record say about one session."""
+
+    authenticated_at: datetime
+    last_activity_at: datetime
+    policy_source: PolicySource = PolicySource.FALLBACK
+    standing: Standing = Standing.GOOD
+    payload_expires_at: datetime | None = None
+    ended_reason: EndReason | None = None
+
+
+class Limit(NamedTuple):
+    """One limit on a session: it ends *at* ``ends_at``, which is the first instant refused."""
+
+    reason: EndReason
+    ends_at: datetime
+
+    @property
+    def ends_by(self) -> EndsBy:
+        return EndsBy.INACTIVITY if self.reason is EndReason.INACTIVITY else EndsBy.SESSION
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decision:
+    """The verdict at ``now``: ended for ``reason``, or live until the first of ``limits``.
+
+    ``limits`` are in the order of their instants, earliest first.
+    """
+
+    now: datetime
+    reason: EndReason | None
+    limits: tuple[Limit, ...]
+
+    @property
+    def is_live(self) -> bool:
+        return self.reason is None
+
+    @property
+    def binding(self) -> Limit | None:
+        """The limit that ends the session first; ``None`` when nothing limits it."""
+        return self.limits[0] if self.limits else None
+
+    def seconds_left(self, kind: EndsBy) -> int | None:
+        """Return whole seconds until the first limit of ``kind``, rounded up; ``None``: no limit.
+
+        Rounded up, so that a client which counts to zero and asks finds the session ended.
+        """
+        ends_at = next((limit.ends_at for limit in self.limits if limit.ends_by is kind), None)
+        if ends_at is None:
+            return None
+        return max(0, math.ceil((ends_at - self.now) / SECOND))
+
+
+def decide(policy: Policy, session: SessionState, now: datetime) -> Decision:
+    """Judge ``session`` under ``policy`` at ``now`` (I4). A session ends at its deadline.
+
+    A finding about the person outranks any time limit; between limits the earliest gives the
+    reason, and of limits at the same instant the one listed first in ``limits_of``.
+    """
+    limits = tuple(sorted(limits_of(policy, session), key=lambda limit: limit.ends_at))
+    return Decision(now=now, reason=_reason(session, limits, now), limits=limits)
+
+
+def limits_of(policy: Policy, session: SessionState) -> list[Limit]:
+    """Return each limit in force on ``session``, the administrator's own ones first."""
+    limits = []
+    if policy.max_age is not None:
+        limits.append(Limit(EndReason.SESSION_LENGTH, session.authenticated_at + policy.max_age))
+    if policy.max_idle is not None:
+        limits.append(Limit(EndReason.INACTIVITY, session.last_activity_at + policy.max_idle))
+    if session.policy_source is PolicySource.FALLBACK:
+        limits.append(Limit(EndReason.FALLBACK_LIMIT, session.authenticated_at + FALLBACK_LENGTH))
+    if session.payload_expires_at is not None:
+        limits.append(Limit(EndReason.HOST_EXPIRY, session.payload_expires_at))
+    return limits
+
+
+def _reason(session: SessionState, limits: tuple[Limit, ...], now: datetime) -> EndReason | None:
+    if session.ended_reason is not None:
+        return session.ended_reason
+    if session.standing is not Standing.GOOD:
+        return REASON_OF_STANDING[session.standing]
+    if limits and limits[0].ends_at <= now:
+        return limits[0].reason
+    return None
+
+
+class Explanation(NamedTuple):
+    """One line of "until when and why": a limit, the time it leaves, and whether it binds."""
+
+    reason: EndReason
+    ends_at: datetime
+    left: timedelta
+    binds: bool
+
+
+def explain(decision: Decision) -> list[Explanation]:
+    """Return what limits the session, first to end first; only the first one binds."""
+    return [
+        Explanation(limit.reason, limit.ends_at, limit.ends_at - decision.now, index == 0)
+        for index, limit in enumerate(decision.limits)
+    ]

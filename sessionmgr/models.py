@@ -1,0 +1,195 @@
+"""The ledger: one row per sign-in, kept after its end as the audit of ends."""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import datetime, timedelta
+from typing import Self
+
+from django.conf import settings
+from django.db import models
+from django.db.models import Q
+from django.utils.translation import gettext_lazy as _
+
+from sessionmgr.core.policy import FALLBACK_LENGTH, Policy
+from sessionmgr.core.reasons import EndReason, FallbackReason, PolicySource
+
+#: Width of ``activity_bucket`` in seconds: wide enough that a stamp seldom touches an index.
+BUCKET_SECONDS = 600
+
+
+def bucket_of(instant: datetime) -> int:
+    """Return the coarse, indexed step of time that ``instant`` lies in."""
+    return int(instant.timestamp()) // BUCKET_SECONDS
+
+
+def hash_of(session_key: str) -> bytes:
+    """Return what stays of a session key after the end: its SHA-256."""
+    return hashlib.sha256(session_key.encode()).digest()
+
+
+class State(models.TextChoices):
+    """A session's life has two states and one transition."""
+
+    LIVE = "live", _("signed in")
+    ENDED = "ended", _("ended")
+
+
+class UserSessionQuerySet(models.QuerySet["UserSession"]):
+    """Named filters, and the conditional transitions: their row count decides who made them."""
+
+    def live(self) -> Self:
+        return self.filter(state=State.LIVE)
+
+    def stale(self, policy: Policy, now: datetime) -> Self:
+        """Return live rows whose deadline under ``policy`` has come: ``decide`` as a query."""
+        return self.live().filter(
+            aged(policy, now) | idle(policy, now) | past_host_expiry(now)
+        )
+
+    def touch(self, at: datetime) -> int:
+        """Move the last activity forward to ``at``; never back, never on an ended session (I2)."""
+        return self.live().filter(last_activity_at__lt=at).update(
+            last_activity_at=at, activity_bucket=bucket_of(at)
+        )
+
+    def end(self, reason: EndReason, now: datetime) -> int:
+        """End the live ones of these rows; each is ended once, for one reason (I3)."""
+        return self.live().update(state=State.ENDED, ended_reason=reason, ended_at=now)
+
+    def payload_left(self) -> Self:
+        """Return ended rows whose payload is still to be removed (a crash between the steps)."""
+        return self.filter(state=State.ENDED, session__isnull=False)
+
+
+def aged(policy: Policy, now: datetime) -> Q:
+    """Rows past the session length, or past the fallback where they live by it."""
+    fallback = Q(
+        policy_source=PolicySource.FALLBACK, authenticated_at__lte=now - FALLBACK_LENGTH
+    )
+    if policy.max_age is None:
+        return fallback
+    return fallback | Q(authenticated_at__lte=now - policy.max_age)
+
+
+def idle(policy: Policy, now: datetime) -> Q:
+    """Rows past the inactivity limit; none while it is off. The bucket makes it an index scan."""
+    if policy.max_idle is None:
+        return Q(pk__in=[])
+    limit = now - policy.max_idle
+    return Q(activity_bucket__lte=bucket_of(limit), last_activity_at__lte=limit)
+
+
+def past_host_expiry(now: datetime) -> Q:
+    """Rows whose payload the host lets expire (``set_expiry``)."""
+    return Q(session__expire_date__lte=now)
+
+
+class UserSession(models.Model):
+    """One sign-in of one user in one scope: when it began, was last used, ended, and why.
+
+    Never ``save()`` or ``delete()`` a live row: a transition is a conditional UPDATE by id.
+    ``session`` holds the raw session key, which is needed to remove the payload; it stays out of
+    the admin, logs, pages and ``__str__``. No foreign key has a constraint: the payload and the
+    user may be deleted by others, and the ledger tells of it.
+    """
+
+    session = models.OneToOneField(
+        "sessions.Session",
+        on_delete=models.DO_NOTHING,
+        db_column="session_key",
+        db_constraint=False,
+        null=True,
+        editable=False,
+        related_name="sessionmgr_ledger",
+    )
+    key_hash = models.BinaryField(max_length=32, db_index=True)
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        on_delete=models.DO_NOTHING,
+        db_constraint=False,
+        db_index=False,
+        related_name="sessionmgr_sessions",
+        verbose_name=_("user"),
+    )
+    scope = models.CharField(_("environment"), max_length=50)
+    state = models.CharField(max_length=5, choices=State, default=State.LIVE)
+    policy_source = models.CharField(
+        max_length=8, choices=[(item.value, item.value) for item in PolicySource]
+    )
+    fallback_reason = models.CharField(
+        max_length=20, blank=True, choices=[(item.value, item.value) for item in FallbackReason]
+    )
+    started_at = models.DateTimeField(_("signed in at"))
+    authenticated_at = models.DateTimeField(_("credentials given at"))
+    last_activity_at = models.DateTimeField(_("last activity"))
+    activity_bucket = models.IntegerField()
+    ended_at = models.DateTimeField(_("ended at"), null=True, blank=True)
+    ended_reason = models.CharField(
+        _("reason of the end"),
+        max_length=24,
+        blank=True,
+        choices=[(item.value, item.value) for item in EndReason],
+    )
+
+    objects = UserSessionQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("session")
+        verbose_name_plural = _("sessions")
+        constraints = [
+            models.CheckConstraint(
+                name="sessionmgr_end_is_whole",
+                condition=Q(state=State.LIVE, ended_at=None, ended_reason="")
+                | Q(
+                    state=State.ENDED,
+                    ended_at__isnull=False,
+                    ended_reason__in=[item.value for item in EndReason],
+                ),
+            ),
+            models.CheckConstraint(
+                name="sessionmgr_times_in_order",
+                condition=Q(authenticated_at__gte=models.F("started_at"))
+                & Q(last_activity_at__gte=models.F("started_at")),
+            ),
+        ]
+        indexes = [
+            models.Index(
+                "activity_bucket", "id", name="sessionmgr_live_activity", condition=Q(state="live")
+            ),
+            models.Index(
+                "authenticated_at", "id", name="sessionmgr_live_age", condition=Q(state="live")
+            ),
+            models.Index("user", "state", name="sessionmgr_user_state"),
+            models.Index(
+                "ended_at", "id", name="sessionmgr_ended", condition=Q(state="ended")
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.user_id} in {self.scope} ({self.state})"
+
+
+class JobLeaseQuerySet(models.QuerySet["JobLease"]):
+    """Who may run a job: a conditional UPDATE decides, with or without Redis (I8)."""
+
+    def take(self, name: str, now: datetime, length: timedelta) -> bool:
+        """Take the lease for ``length`` unless somebody holds it; return whether we have it."""
+        self.bulk_create([JobLease(name=name, until=now)], ignore_conflicts=True)
+        return bool(self.filter(name=name, until__lte=now).update(until=now + length))
+
+    def give_back(self, name: str, now: datetime) -> None:
+        """Let the next run begin at once."""
+        self.filter(name=name).update(until=now)
+
+
+class JobLease(models.Model):
+    """One row per job: until when its present run may go on before another may begin."""
+
+    name = models.CharField(max_length=50, primary_key=True)
+    until = models.DateTimeField()
+
+    objects = JobLeaseQuerySet.as_manager()
+
+    def __str__(self) -> str:
+        return self.name

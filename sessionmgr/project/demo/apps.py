@@ -1,0 +1,8 @@
+"""The demo's own app: its pages, its people, its launcher."""
+
+from django.apps import AppConfig
+
+
+class DemoConfig(AppConfig):
+    name = "sessionmgr.project.demo"
+    label = "sessionmgr_demo"

@@ -1,0 +1,5 @@
+"""What happens elsewhere in Django and concerns sessions."""
+
+
+def connect() -> None:
+    """Connect the receivers, once."""

@@ -1,0 +1,11 @@
+"""The app's place in Django; its label is ``sessionmgr_settings``."""
+
+from django.apps import AppConfig
+from django.utils.translation import gettext_lazy as _
+
+
+class SettingsAppConfig(AppConfig):
+    name = "settings_app"
+    label = "sessionmgr_settings"
+    verbose_name = _("System settings")
+    default_auto_field = "django.db.models.BigAutoField"
