@@ -32,7 +32,7 @@ def expression() -> Combinable:
 
 def now(using: str) -> datetime:
     """Return the database's time, in a statement of its own."""
-    query = Query(None)  # type: ignore[arg-type]  # as Q.check() does: a SELECT without FROM
+    query = Query(None)  # A SELECT without FROM, as Q.check() does.
     query.add_annotation(Now(), "now")
     (instant,) = next(iter(query.get_compiler(using=using).results_iter()))
     return read(instant)

@@ -1,17 +1,23 @@
-"""The shell around the judge: what is known of a request's session, and every transition."""
+"""The shell around the judge: what is known of a request's session, and every transition.
 
-from dataclasses import dataclass
+Lock order everywhere: the ledger row before the payload.
+"""
+
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from django.contrib.sessions.models import Session
 from django.db import models, transaction
+from django.db.models import F, Q, Value
+from django.db.models.functions import Greatest
 
-from sessionmgr.core.decision import Decision, SessionState
+from sessionmgr import clock
+from sessionmgr.core.decision import Decision, SessionState, decide
 from sessionmgr.core.policy import Policy
-from sessionmgr.core.reasons import EndReason
-from sessionmgr.models import UserSession
-from sessionmgr.signals import session_ended
+from sessionmgr.core.reasons import EndReason, FallbackReason, PolicySource
+from sessionmgr.models import BucketNow, State, UserSession, bucket_of, hash_of
+from sessionmgr.signals import session_ended, session_started
 
 if TYPE_CHECKING:
     from django.http import HttpRequest
@@ -29,30 +35,73 @@ class Judgement:
     policy: Policy
     decision: Decision
 
+    def with_state(self, **changes: Any) -> "Judgement":
+        """Return the judgement after ``changes`` to the facts, at the same instant."""
+        state = replace(self.state, **changes)
+        return replace(self, state=state, decision=decide(self.policy, state, self.decision.now))
+
 
 def judgement_of(request: "HttpRequest") -> Judgement | None:
     """Return how the request's live session stands; ``None`` for who is not signed in.
 
     Loads the session if nothing has yet.
     """
-    session = request.session
-    session.get("_auth_user_id")
-    return getattr(session, "judgement", None)
+    request.session.get("_auth_user_id")
+    return getattr(request.session, "judgement", None)
+
+
+def start(session_key: str, user_id: Any, scope: str, *, using: str) -> int:
+    """Write the ledger row of a new sign-in and return its id; the database tells the time."""
+    now = clock.expression()
+    row = UserSession(
+        session_id=session_key,
+        key_hash=hash_of(session_key),
+        user_id=user_id,
+        scope=scope,
+        policy_source=PolicySource.FALLBACK,
+        fallback_reason=FallbackReason.NO_PROVIDER_POLICY,
+        started_at=now,
+        authenticated_at=now,
+        last_activity_at=now,
+        activity_bucket=BucketNow(),
+    )
+    row.save(force_insert=True, using=using)
+    transaction.on_commit(
+        lambda: session_started.send_robust(UserSession, session_id=row.pk, user_id=user_id),
+        using=using,
+    )
+    return row.pk
+
+
+def rekey(
+    session_id: int, new_key: str, *, using: str, authenticated_at: datetime | None = None
+) -> bool:
+    """Move a live session to ``new_key``; return whether it was still live.
+
+    With ``authenticated_at`` the user has given credentials again: both clocks start anew.
+    """
+    changes: dict[str, Any] = {"session_id": new_key, "key_hash": hash_of(new_key)}
+    if authenticated_at is not None:
+        changes["authenticated_at"] = authenticated_at
+        changes["last_activity_at"] = Greatest(F("last_activity_at"), Value(authenticated_at))
+        changes["activity_bucket"] = bucket_of(authenticated_at)
+    rows = UserSession.objects.using(using).filter(pk=session_id)
+    return bool(rows.live().update(**changes))
 
 
 def end(
     session_id: int,
     reason: EndReason,
     *,
-    now: datetime,
+    now: datetime | None = None,
     using: str,
-    still: models.Q | None = None,
+    still: Q | None = None,
 ) -> bool:
     """End one session; return whether this call did it.
 
-    ``still`` is what must yet be true of the row (a deadline that a touch may have moved). The
-    payload goes after the end is written, and the key after the payload: whoever crashes in
-    between leaves a row that ``payload_left`` finds.
+    ``now`` as learnt with the row, else the database's own. ``still`` is what must yet be true of
+    the row: a deadline that a touch may have moved. The payload goes after the end is written,
+    and the key after the payload: a crash in between leaves a row that ``payload_left`` finds.
     """
     rows = UserSession.objects.using(using).filter(pk=session_id)
     if not (rows.filter(still) if still is not None else rows).end(reason, now):
@@ -64,17 +113,15 @@ def end(
 
 def remove_payloads(rows: "models.QuerySet[UserSession]", *, using: str) -> None:
     """Remove what is left of ended sessions' payloads, then their keys."""
-    ended = rows.filter(state="ended", session__isnull=False)
-    keys = list(ended.values_list("session_id", flat=True))
-    Session.objects.using(using).filter(session_key__in=keys).delete()
-    ended.filter(session_id__in=keys).update(session=None)
+    ended = rows.filter(state=State.ENDED, session__isnull=False)
+    Session.objects.using(using).filter(pk__in=ended.values("session_id")).delete()
+    ended.update(session=None)
 
 
 def announce_ends(session_ids: list[int], *, using: str) -> None:
     """Send ``session_ended`` for each, once the ends are committed."""
-    if not session_ended.has_listeners(UserSession):
-        return
-    transaction.on_commit(lambda: _send_ends(session_ids, using), using=using)
+    if session_ended.has_listeners(UserSession):
+        transaction.on_commit(lambda: _send_ends(session_ids, using), using=using)
 
 
 def _send_ends(session_ids: list[int], using: str) -> None:

@@ -1,4 +1,190 @@
-"""placeholder"""
+"""The middleware translates: activity, headers, and "not signed in" into the right answer.
+
+It holds no limit: those hold wherever a session is loaded (``backends.db``).
+"""
+
+import logging
+from collections.abc import Awaitable, Callable
+from datetime import datetime
+from functools import partial
+from http import HTTPStatus
+from typing import Any, cast
+
+from asgiref.sync import iscoroutinefunction, markcoroutinefunction, sync_to_async
+from django.contrib import auth
+from django.contrib.sessions.backends.base import UpdateError
+from django.db import InterfaceError, OperationalError, connections
+from django.http import HttpRequest, HttpResponseBase
+from django.utils.cache import patch_cache_control, patch_vary_headers
+from django.utils.functional import SimpleLazyObject
+
+from sessionmgr import answers
+from sessionmgr.activity import is_activity, resolution
+from sessionmgr.backends.db import SessionStore, SessionUnavailable
+from sessionmgr.enforcement import Judgement
+from sessionmgr.models import UserSession, database
+from sessionmgr.protocol import server_timing
+
+logger = logging.getLogger("sessionmgr")
+
+GetResponse = Callable[[HttpRequest], Any]
+
+
 class SessionEnforcementMiddleware:
-    def __init__(self, get_response): self.get_response = get_response
-    def __call__(self, request): return self.get_response(request)
+    """After AuthenticationMiddleware; sync and async by the same methods."""
+
+    sync_capable = True
+    async_capable = True
+
+    def __init__(self, get_response: GetResponse) -> None:
+        self.get_response = get_response
+        self.is_async = iscoroutinefunction(get_response)
+        if self.is_async:
+            markcoroutinefunction(self)
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase | Awaitable[HttpResponseBase]:
+        if self.is_async:
+            return self.__acall__(request)
+        self.before(request)
+        return self.after(request, self.get_response(request))
+
+    async def __acall__(self, request: HttpRequest) -> HttpResponseBase:
+        self.before(request)
+        response: HttpResponseBase = await self.get_response(request)
+        if self.asks_database(request, response):
+            return await sync_to_async(self.after)(request, response)
+        return self.after(request, response)
+
+    def before(self, request: HttpRequest) -> None:
+        """Offer the user that the door brings along; nothing is asked until somebody looks."""
+        if isinstance(getattr(request, "session", None), SessionStore):
+            request.user = SimpleLazyObject(partial(user_of, request))
+            request.auser = partial(auser_of, request)  # type: ignore[method-assign]
+
+    def process_exception(
+        self, request: HttpRequest, exception: Exception
+    ) -> HttpResponseBase | None:
+        """Answer 503 where the database is lost or locked; leave any other error as it is."""
+        return answers.unavailable(request) if is_outage(exception) else None
+
+    def asks_database(self, request: HttpRequest, response: HttpResponseBase) -> bool:
+        """Return whether ``after`` will need the database, and so a thread."""
+        session = getattr(request, "session", None)
+        if not isinstance(session, SessionStore):
+            return False
+        return (
+            session.modified
+            or answers.demands_sign_in(response)
+            or due_stamp(request, session) is not None
+        )
+
+    def after(self, request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
+        """Answer for the session as it stands now that the view is through."""
+        session = getattr(request, "session", None)
+        if not isinstance(session, SessionStore):
+            return response
+        try:
+            if session.modified and response.status_code < HTTPStatus.INTERNAL_SERVER_ERROR:
+                session.save_early()
+            if answers.demands_sign_in(response):
+                response = answer_for(request, session, response)
+            if session.judgement is not None:
+                stamp(request, session)
+                add_headers(response, session.judgement)
+        except UpdateError:
+            return interrupted(request, session, response)
+        except SessionUnavailable:
+            pass
+        if session.unavailable:
+            session.modified = False
+            return answers.unavailable(request)
+        return response
+
+
+def user_of(request: HttpRequest) -> Any:
+    """Return the user of the request: the door's if it brought one, else Django's."""
+    if not hasattr(request, "_cached_user"):
+        session = cast(SessionStore, request.session)
+        user = session.verified_user() or auth.get_user(request)
+        request._cached_user = user  # type: ignore[attr-defined]
+    return request._cached_user  # type: ignore[attr-defined]
+
+
+async def auser_of(request: HttpRequest) -> Any:
+    """See user_of()."""
+    if not hasattr(request, "_acached_user"):
+        session = cast(SessionStore, request.session)
+        await session.aget(auth.SESSION_KEY)
+        user = session.verified_user() or await auth.aget_user(request)
+        request._acached_user = user  # type: ignore[attr-defined]
+    return request._acached_user  # type: ignore[attr-defined]
+
+
+def answer_for(
+    request: HttpRequest, session: SessionStore, response: HttpResponseBase
+) -> HttpResponseBase:
+    """Replace an answer that demands sign-in by ours, which says why; leave any other."""
+    session.get(auth.SESSION_KEY)
+    if session.judgement is not None or hasattr(response, "sessionmgr_final"):
+        return response
+    reason = session.why_ended()
+    is_page = answers.asker_of(request) is answers.Asker.PAGE
+    if reason is None and (is_page or not answers.leads_to_sign_in(response)):
+        return response
+    if is_page:
+        session.forget_cookie()
+    return answers.refused(request, reason)
+
+
+def interrupted(
+    request: HttpRequest, session: SessionStore, response: HttpResponseBase
+) -> HttpResponseBase:
+    """Answer for a session that ended while the view ran: nothing of it is stored or shown."""
+    if session.judgement is None:
+        return response  # An anonymous one: SessionMiddleware says so itself.
+    session.drop()
+    return answers.refused(request, session.why_ended())
+
+
+def due_stamp(request: HttpRequest, session: SessionStore) -> datetime | None:
+    """Return the activity to write down, if the request is any and the last one is old enough."""
+    judged = session.judgement
+    if judged is None:
+        return None
+    now = judged.decision.now
+    is_due = now - judged.state.last_activity_at >= resolution(judged.policy)
+    return now if is_due and is_activity(request) else None
+
+
+def stamp(request: HttpRequest, session: SessionStore) -> None:
+    """Write the activity down. A lost stamp is logged: the answer was allowed when it was made."""
+    at = due_stamp(request, session)
+    if at is None or session.judgement is None:
+        return
+    rows = UserSession.objects.using(database()).filter(pk=session.judgement.session_id)
+    try:
+        if rows.touch(at):
+            session.judgement = session.judgement.with_state(last_activity_at=at)
+    except (OperationalError, InterfaceError):
+        logger.warning("An activity could not be written down.", exc_info=True)
+
+
+def add_headers(response: HttpResponseBase, judgement: Judgement) -> None:
+    """Add the clock for scripts, and keep signed-in pages out of caches (ASVS 14.3.2)."""
+    if "public" in response.headers.get("Cache-Control", ""):
+        return
+    timing = response.headers.get("Server-Timing")
+    entry = server_timing(judgement)
+    response.headers["Server-Timing"] = f"{timing}, {entry}" if timing else entry
+    if response.headers.get("Content-Type", "").startswith("text/html"):
+        patch_cache_control(response, no_store=True, private=True)
+        patch_vary_headers(response, ["Cookie"])
+
+
+def is_outage(error: Exception) -> bool:
+    """Return whether ``error`` means that the database is lost or locked, whoever asked it."""
+    if isinstance(error, SessionUnavailable):
+        return True
+    if not isinstance(error, OperationalError | InterfaceError):
+        return False
+    return "locked" in str(error) or not connections[database()].is_usable()

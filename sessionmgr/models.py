@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import hashlib
 from datetime import datetime, timedelta
-from typing import Self
+from typing import Any, Self
 
 from django.conf import settings
-from django.db import models
-from django.db.models import Q
+from django.db import models, router
+from django.contrib.sessions.models import Session
+from django.db.models import Exists, OuterRef, Q
 from django.utils.translation import gettext_lazy as _
 
+from sessionmgr import clock
 from sessionmgr.core.policy import FALLBACK_LENGTH, Policy
 from sessionmgr.core.reasons import EndReason, FallbackReason, PolicySource
 
@@ -21,6 +23,30 @@ BUCKET_SECONDS = 600
 def bucket_of(instant: datetime) -> int:
     """Return the coarse, indexed step of time that ``instant`` lies in."""
     return int(instant.timestamp()) // BUCKET_SECONDS
+
+
+def database() -> str:
+    """Return the alias of the ledger's database: authority is never read from a replica."""
+    return router.db_for_write(UserSession)
+
+
+class BucketNow(models.Func):
+    """The bucket of the database's time, for a row whose times the database itself writes.
+
+    Zero on other databases: a bucket may be too early (the row is looked at in vain), never late.
+    """
+
+    template = "0"
+    output_field = models.IntegerField()
+
+    def as_postgresql(self, compiler: Any, connection: Any, **context: Any) -> Any:
+        seconds = "EXTRACT(EPOCH FROM STATEMENT_TIMESTAMP())"
+        template = f"FLOOR({seconds} / {BUCKET_SECONDS})::integer"
+        return self.as_sql(compiler, connection, template=template, **context)
+
+    def as_sqlite(self, compiler: Any, connection: Any, **context: Any) -> Any:
+        template = f"(CAST(STRFTIME('%%%%s', 'NOW') AS INTEGER) / {BUCKET_SECONDS})"
+        return self.as_sql(compiler, connection, template=template, **context)
 
 
 def hash_of(session_key: str) -> bytes:
@@ -43,30 +69,37 @@ class UserSessionQuerySet(models.QuerySet["UserSession"]):
 
     def stale(self, policy: Policy, now: datetime) -> Self:
         """Return live rows whose deadline under ``policy`` has come: ``decide`` as a query."""
-        return self.live().filter(
-            aged(policy, now) | idle(policy, now) | past_host_expiry(now)
-        )
+        return self.live().filter(overdue(policy, now))
 
     def touch(self, at: datetime) -> int:
         """Move the last activity forward to ``at``; never back, never on an ended session (I2)."""
-        return self.live().filter(last_activity_at__lt=at).update(
-            last_activity_at=at, activity_bucket=bucket_of(at)
+        return (
+            self.live()
+            .filter(last_activity_at__lt=at)
+            .update(last_activity_at=at, activity_bucket=bucket_of(at))
         )
 
-    def end(self, reason: EndReason, now: datetime) -> int:
-        """End the live ones of these rows; each is ended once, for one reason (I3)."""
-        return self.live().update(state=State.ENDED, ended_reason=reason, ended_at=now)
+    def end(self, reason: EndReason, now: datetime | None = None) -> int:
+        """End the live ones of these rows; each is ended once, for one reason (I3).
+
+        ``now`` as learnt with the rows; ``None``: the database writes its own.
+        """
+        ended_at = clock.expression() if now is None else now
+        return self.live().update(state=State.ENDED, ended_reason=reason, ended_at=ended_at)
 
     def payload_left(self) -> Self:
         """Return ended rows whose payload is still to be removed (a crash between the steps)."""
         return self.filter(state=State.ENDED, session__isnull=False)
 
 
+def overdue(policy: Policy, now: datetime) -> Q:
+    """Rows past any limit of ``policy``."""
+    return aged(policy, now) | idle(policy, now) | past_host_expiry(now)
+
+
 def aged(policy: Policy, now: datetime) -> Q:
     """Rows past the session length, or past the fallback where they live by it."""
-    fallback = Q(
-        policy_source=PolicySource.FALLBACK, authenticated_at__lte=now - FALLBACK_LENGTH
-    )
+    fallback = Q(policy_source=PolicySource.FALLBACK, authenticated_at__lte=now - FALLBACK_LENGTH)
     if policy.max_age is None:
         return fallback
     return fallback | Q(authenticated_at__lte=now - policy.max_age)
@@ -81,8 +114,13 @@ def idle(policy: Policy, now: datetime) -> Q:
 
 
 def past_host_expiry(now: datetime) -> Q:
-    """Rows whose payload the host lets expire (``set_expiry``)."""
-    return Q(session__expire_date__lte=now)
+    """Rows whose payload the host lets expire (``set_expiry``).
+
+    A correlated EXISTS, never a join: in an UPDATE a join becomes a subquery, and PostgreSQL
+    does not look at that again after it has waited for a touch to commit.
+    """
+    payload = Session.objects.filter(pk=OuterRef("session_id"), expire_date__lte=now)
+    return Q(Exists(payload))
 
 
 class UserSession(models.Model):
@@ -161,9 +199,7 @@ class UserSession(models.Model):
                 "authenticated_at", "id", name="sessionmgr_live_age", condition=Q(state="live")
             ),
             models.Index("user", "state", name="sessionmgr_user_state"),
-            models.Index(
-                "ended_at", "id", name="sessionmgr_ended", condition=Q(state="ended")
-            ),
+            models.Index("ended_at", "id", name="sessionmgr_ended", condition=Q(state="ended")),
         ]
 
     def __str__(self) -> str:

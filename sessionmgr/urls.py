@@ -1,7 +1,15 @@
 """The endpoints of contract §3; a host includes them under ``session/``."""
 
-from django.urls import URLPattern
+from django.urls import path
+
+from sessionmgr import views
 
 app_name = "sessionmgr"
 
-urlpatterns: list[URLPattern] = []
+urlpatterns = [
+    path("status/", views.status, name="status"),
+    path("touch/", views.touch, name="touch"),
+    path("sign-out/", views.sign_out, name="sign_out"),
+    path("signed-out/", views.signed_out, name="signed_out"),
+    path("sign-in/", views.SignInView.as_view(), name="sign_in"),
+]

@@ -60,6 +60,11 @@ class Decision:
         return self.reason is None
 
     @property
+    def is_timed_out(self) -> bool:
+        """Whether a limit ended it: a touch that comes first may yet move the deadline."""
+        return any(limit.reason is self.reason for limit in self.limits)
+
+    @property
     def binding(self) -> Limit | None:
         """The limit that ends the session first; ``None`` when nothing limits it."""
         return self.limits[0] if self.limits else None

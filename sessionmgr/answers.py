@@ -1,0 +1,159 @@
+"""What a request gets that is not, or no longer, signed in: the right answer for who asks."""
+
+from enum import Enum
+from http import HTTPStatus
+from urllib.parse import urlencode, urlsplit
+
+from django.conf import settings
+from django.http import (
+    HttpRequest,
+    HttpResponse,
+    HttpResponseBase,
+    HttpResponseRedirect,
+    JsonResponse,
+)
+from django.shortcuts import resolve_url
+from django.urls import NoReverseMatch, reverse
+from django.utils.cache import add_never_cache_headers
+from django.utils.http import url_has_allowed_host_and_scheme
+from django.utils.translation import gettext as _
+
+from sessionmgr.activity import SAFE_METHODS
+from sessionmgr.conf import conf
+from sessionmgr.core.reasons import EndReason
+from sessionmgr.words import told
+
+#: Seconds after which a client may ask again once the database was out of reach.
+RETRY_AFTER = 5
+
+
+class Asker(Enum):
+    """Who waits for the answer: only a page may be redirected to another page."""
+
+    PAGE = "page"
+    SCRIPT = "script"
+    HTMX = "htmx"
+
+
+def asker_of(request: HttpRequest) -> Asker:
+    """Return who asks, by what only they send; a client that says nothing is a page."""
+    headers = request.headers
+    if headers.get("HX-Request") == "true":
+        return Asker.HTMX
+    mode = headers.get("Sec-Fetch-Mode")
+    if mode is not None and mode != "navigate":
+        return Asker.SCRIPT
+    if headers.get("X-Requested-With") == "XMLHttpRequest":
+        return Asker.SCRIPT
+    accept = headers.get("Accept", "")
+    is_for_scripts = "json" in accept or "text/event-stream" in accept
+    return Asker.SCRIPT if is_for_scripts and "text/html" not in accept else Asker.PAGE
+
+
+def demands_sign_in(response: HttpResponseBase) -> bool:
+    """Return whether the answer says "not without signing in": 401, 403, or a redirect there."""
+    if response.status_code in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
+        return True
+    return leads_to_sign_in(response)
+
+
+def leads_to_sign_in(response: HttpResponseBase) -> bool:
+    """Return whether the answer is a redirect to a sign-in page of this site."""
+    if not HTTPStatus.MULTIPLE_CHOICES <= response.status_code < HTTPStatus.BAD_REQUEST:
+        return False
+    return urlsplit(response.headers.get("Location", "")).path in _sign_in_paths()
+
+
+def _sign_in_paths() -> set[str]:
+    paths = {urlsplit(resolve_url(settings.LOGIN_URL)).path}
+    for name in ("admin:login", "sessionmgr:sign_in"):
+        try:
+            paths.add(reverse(name))
+        except NoReverseMatch:
+            continue
+    return paths
+
+
+def refused(request: HttpRequest, reason: EndReason | None) -> HttpResponse:
+    """Return the answer for who must sign in; ``reason``: why an earlier sign-in is over."""
+    asker = asker_of(request)
+    if asker is Asker.PAGE:
+        response: HttpResponse = HttpResponseRedirect(_next_page(request, reason))
+    else:
+        response = problem(reason, sign_in_url(return_path(request)))
+        if asker is Asker.HTMX and conf.SESSIONMGR_HTMX_REDIRECT:
+            response["HX-Redirect"] = _next_page(request, reason)
+    add_never_cache_headers(response)
+    return response
+
+
+def problem(reason: EndReason | None, where: str) -> HttpResponse:
+    """Return 401 as ``application/problem+json`` (RFC 9457), with the reason and the way back."""
+    body = {
+        "type": "about:blank",
+        "title": str(told(reason)),
+        "status": HTTPStatus.UNAUTHORIZED,
+        "code": "sign_in_required" if reason is None else "session_ended",
+        "reason": reason,
+        "sign_in_url": where,
+    }
+    response = JsonResponse(
+        body, status=HTTPStatus.UNAUTHORIZED, content_type="application/problem+json"
+    )
+    # RFC 9110 asks every 401 for a challenge; no browser opens a password box for this one.
+    response["WWW-Authenticate"] = 'Session realm="sign-in"'
+    return response
+
+
+def _next_page(request: HttpRequest, reason: EndReason | None) -> str:
+    back = return_path(request)
+    if reason is None:
+        return sign_in_url(back)
+    try:
+        page = reverse("sessionmgr:signed_out")
+    except NoReverseMatch:
+        return sign_in_url(back)
+    return f"{page}?{urlencode({'reason': reason, 'next': back} if back else {'reason': reason})}"
+
+
+def sign_in_url(back: str = "") -> str:
+    """Return the sign-in page's path, which leads back to ``back`` afterwards."""
+    page = resolve_url(settings.LOGIN_URL)
+    return f"{page}?{urlencode({'next': back})}" if back else page
+
+
+def return_path(request: HttpRequest) -> str:
+    """Return the page to come back to: this one, or the one that sent a form or a fetch."""
+    if request.method in SAFE_METHODS and asker_of(request) is Asker.PAGE:
+        return request.get_full_path()
+    return referring_path(request)
+
+
+def referring_path(request: HttpRequest) -> str:
+    """Return the page of this site that the request was made from, if the browser tells."""
+    origin = urlsplit(request.headers.get("Referer", ""))
+    if origin.netloc != request.get_host():
+        return ""
+    return safe_path(request, origin._replace(scheme="", netloc="").geturl())
+
+
+def safe_path(request: HttpRequest, target: str) -> str:
+    """Return ``target`` if it is a path of this site, else nothing."""
+    is_home = target.startswith("/") and url_has_allowed_host_and_scheme(
+        target, allowed_hosts=None, require_https=request.is_secure()
+    )
+    return target if is_home else ""
+
+
+def unavailable(request: HttpRequest) -> HttpResponse:
+    """Return 503 with Retry-After: the database cannot say who is signed in (I8)."""
+    title = _("The service is not available for a moment. Please try again.")
+    if asker_of(request) is Asker.PAGE:
+        response = HttpResponse(title, content_type="text/plain; charset=utf-8")
+    else:
+        body = {"type": "about:blank", "title": title, "status": HTTPStatus.SERVICE_UNAVAILABLE}
+        response = JsonResponse(body, content_type="application/problem+json")
+    response.status_code = HTTPStatus.SERVICE_UNAVAILABLE
+    response["Retry-After"] = str(RETRY_AFTER)
+    response["Cache-Control"] = "no-store"
+    return response

@@ -1,0 +1,143 @@
+"""The one statement: payload, ledger row, user and the database's time, by session key.
+
+The ORM compiles it once per process; each request executes it with a cursor. Only this module
+knows the compiler's internals; if a Django release changes them, the same query goes through the
+ORM each time, with the same answer (tests/sessionmgr/test_statement.py pins both).
+"""
+
+import logging
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from functools import cache
+from typing import Any, NamedTuple
+
+from django.contrib.auth import get_user_model
+from django.contrib.sessions.models import Session
+from django.db import connections
+from django.db.models import Model, QuerySet
+from django.db.models.functions import Now
+
+from sessionmgr import clock
+from sessionmgr.models import UserSession
+
+logger = logging.getLogger("sessionmgr")
+
+#: Stands for the key while compiling; no session key contains a colon.
+MARK = "sessionmgr:key"
+
+LEDGER_COLUMNS = (
+    "id",
+    "user_id",
+    "scope",
+    "state",
+    "policy_source",
+    "started_at",
+    "authenticated_at",
+    "last_activity_at",
+    "ended_reason",
+)
+
+
+class LedgerRow(NamedTuple):
+    """What the ledger says of one sign-in, in the order of LEDGER_COLUMNS."""
+
+    id: int
+    user_id: Any
+    scope: str
+    state: str
+    policy_source: str
+    started_at: datetime
+    authenticated_at: datetime
+    last_activity_at: datetime
+    ended_reason: str
+
+
+class Found(NamedTuple):
+    """One session as the database knows it at ``now``."""
+
+    payload: str
+    expires_at: datetime
+    ledger: LedgerRow | None
+    user: Model | None
+    now: datetime
+
+
+class Statement(NamedTuple):
+    """A compiled query: where the key goes, and how each column is converted."""
+
+    sql: str
+    params: tuple[Any, ...]
+    key_at: int
+    converters: dict[int, tuple[list[Callable[..., Any]], Any]]
+
+
+def find(session_key: str, *, using: str, with_user: bool) -> Found | None:
+    """Return the session stored under ``session_key``, in one query; ``None`` if there is none.
+
+    ``with_user=False`` leaves the user out, where a plain join would not be the host's lookup.
+    """
+    statement = _compiled(using, with_user)
+    if statement is None:
+        row: Sequence[Any] | None = _query(session_key, using, with_user).first()
+    else:
+        row = _execute(statement, session_key, using)
+    return None if row is None else _found(row, using, with_user)
+
+
+def _execute(statement: Statement, session_key: str, using: str) -> Sequence[Any] | None:
+    params = list(statement.params)
+    params[statement.key_at] = session_key
+    connection = connections[using]
+    with connection.cursor() as cursor:
+        cursor.execute(statement.sql, params)
+        row = cursor.fetchone()
+    if row is None:
+        return None
+    values = list(row)
+    for index, (converters, expression) in statement.converters.items():
+        for convert in converters:
+            values[index] = convert(values[index], expression, connection)
+    return values
+
+
+def _found(row: Sequence[Any], using: str, with_user: bool) -> Found:
+    ledger = LedgerRow(*row[2 : 2 + len(LEDGER_COLUMNS)])
+    now = clock.read(row[-1])
+    if ledger.id is None:
+        return Found(row[0], row[1], None, None, now)
+    user = None
+    if with_user:
+        names = _user_columns()
+        values = row[2 + len(LEDGER_COLUMNS) : -1]
+        if values[names.index(get_user_model()._meta.pk.attname)] is not None:
+            user = get_user_model().from_db(using, names, values)
+    return Found(row[0], row[1], ledger, user, now)
+
+
+@cache
+def _compiled(using: str, with_user: bool) -> Statement | None:
+    try:
+        compiler = _query(MARK, using, with_user).query.get_compiler(using)
+        sql, params = compiler.as_sql()
+        converters = compiler.get_converters([column for column, _, _ in compiler.select])
+        return Statement(sql, tuple(params), params.index(MARK), converters)
+    except Exception:
+        logger.exception("The session statement cannot be compiled; each request builds it anew.")
+        return None
+
+
+def _query(session_key: str, using: str, with_user: bool) -> QuerySet[Any, tuple[Any, ...]]:
+    ledger = [f"sessionmgr_ledger__{name}" for name in LEDGER_COLUMNS]
+    user = [f"sessionmgr_ledger__user__{name}" for name in _user_columns()] if with_user else []
+    return (
+        Session.objects.using(using)
+        .filter(session_key=session_key)
+        .annotate(now=Now())
+        .order_by()
+        .values_list("session_data", "expire_date", *ledger, *user, "now")
+    )
+
+
+@cache
+def _user_columns() -> list[str]:
+    return [field.attname for field in get_user_model()._meta.concrete_fields]

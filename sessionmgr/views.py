@@ -1,0 +1,159 @@
+"""The endpoints of contract §3: status, touch, sign-out, and the pages around them."""
+
+from datetime import datetime, timedelta
+from http import HTTPStatus
+from typing import Any, cast
+
+from django.contrib.auth import logout
+from django.contrib.auth.views import LoginView
+from django.db import DatabaseError, connections
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
+from django.middleware.csrf import get_token
+from django.shortcuts import render
+from django.urls import reverse
+from django.utils.decorators import method_decorator
+from django.utils.http import urlencode
+from django.utils.translation import gettext as _
+from django.views.decorators.cache import never_cache
+from django.views.decorators.csrf import csrf_protect
+from django.views.decorators.debug import sensitive_post_parameters
+from django.views.decorators.http import require_GET, require_POST, require_safe
+
+from sessionmgr import answers, protocol
+from sessionmgr.activity import passive
+from sessionmgr.backends.db import SessionStore
+from sessionmgr.core.reasons import EndReason
+from sessionmgr.enforcement import Judgement, judgement_of
+from sessionmgr.models import UserSession, database
+from sessionmgr.signals import session_extended
+from sessionmgr.words import told
+
+#: Longest claim of a touch in digits: 30 years, and no number too long to read.
+AGE_DIGITS = 9
+
+
+@passive
+@never_cache
+@require_safe
+def status(request: HttpRequest) -> HttpResponse:
+    """Say how the session stands: never activity, never a cookie."""
+    return _status(request, judgement_of(request))
+
+
+@passive
+@never_cache
+@require_POST
+@csrf_protect
+def touch(request: HttpRequest) -> HttpResponse:
+    """Take note that the user is there, or was ``age`` seconds ago; never revives.
+
+    A claim can only make the user look older than now (I5). The answer is as of ``status``.
+    """
+    kind = request.POST.get("kind", "activity")
+    age = request.POST.get("age", "0")
+    if kind not in ("activity", "explicit"):
+        return _bad_request("kind", _("“kind” must be “activity” or “explicit”."))
+    if not (age.isascii() and age.isdigit() and len(age) <= AGE_DIGITS):
+        return _bad_request("age", _("“age” must be a whole number of seconds, 0 or more."))
+    judged = judgement_of(request)
+    if judged is None:
+        return _status(request, None)
+    at = judged.decision.now - timedelta(seconds=int(age))
+    if at > judged.state.last_activity_at:
+        judged = _touched(request, judged, at)
+    if judged is not None and kind == "explicit":
+        session_extended.send_robust(
+            UserSession, session_id=judged.session_id, user_id=judged.user_id, at=at
+        )
+    return _status(request, judged)
+
+
+def _touched(request: HttpRequest, judged: Judgement, at: datetime) -> Judgement | None:
+    """Move the last activity to ``at`` and return how the session stands; ``None``: it ended."""
+    session = cast(SessionStore, request.session)
+    if UserSession.objects.using(database()).filter(pk=judged.session_id).touch(at):
+        session.judgement = judged.with_state(last_activity_at=at)
+    else:
+        # Another tab was there later, or the session has ended in between: look again.
+        fresh = SessionStore(session.session_key)
+        fresh.get("_auth_user_id")
+        session.judgement = fresh.judgement
+        session.ended = fresh.ended
+    return session.judgement
+
+
+def _status(request: HttpRequest, judged: Judgement | None) -> HttpResponse:
+    if judged is None:
+        reason = cast(SessionStore, request.session).why_ended()
+        response = answers.problem(reason, answers.sign_in_url(answers.referring_path(request)))
+        response.sessionmgr_final = True  # type: ignore[attr-defined]
+    else:
+        # A token for a cookie that is not there would be no use, and would set one.
+        token = get_token(request) if "CSRF_COOKIE" in request.META else ""
+        response = JsonResponse(protocol.status_of(judged, token))
+    response["Cache-Control"] = "no-store, private"
+    return response
+
+
+def _bad_request(field: str, message: str) -> HttpResponse:
+    body = {
+        "type": "about:blank",
+        "title": message,
+        "status": HTTPStatus.BAD_REQUEST,
+        "code": "bad_request",
+        "field": field,
+    }
+    return JsonResponse(
+        body, status=HTTPStatus.BAD_REQUEST, content_type="application/problem+json"
+    )
+
+
+@never_cache
+@require_POST
+@csrf_protect
+def sign_out(request: HttpRequest) -> HttpResponse:
+    """Sign out here, then show the signed-out page."""
+    logout(request)
+    query: dict[str, str] = {"reason": EndReason.SIGNED_OUT}
+    if back := answers.safe_path(request, request.POST.get("next", "")):
+        query["next"] = back
+    response = HttpResponseRedirect(f"{reverse('sessionmgr:signed_out')}?{urlencode(query)}")
+    response["Clear-Site-Data"] = '"cache"'
+    return response
+
+
+@passive
+@never_cache
+@require_safe
+def signed_out(request: HttpRequest) -> HttpResponse:
+    """Say why, and offer the way back in; whatever the query says, it stays on this site."""
+    given = request.GET.get("reason", "")
+    reason = EndReason(given) if given in set(EndReason) else None
+    back = answers.safe_path(request, request.GET.get("next", ""))
+    context = {"reason": reason, "told": told(reason), "sign_in_url": answers.sign_in_url(back)}
+    return render(request, "sessionmgr/signed_out.html", context)
+
+
+@method_decorator([sensitive_post_parameters(), never_cache], name="dispatch")
+class SignInView(LoginView):
+    """Django's own sign-in under the field's usual words; ``next`` is checked by Django."""
+
+    template_name = "sessionmgr/sign_in.html"
+
+
+@require_GET
+def healthz(request: HttpRequest) -> HttpResponse:
+    """Say that the process is up."""
+    return HttpResponse("ok\n", content_type="text/plain")
+
+
+@never_cache
+@require_GET
+def readyz(request: HttpRequest) -> HttpResponse:
+    """Say whether the database answers: 200 or 503."""
+    try:
+        with connections[database()].cursor() as cursor:
+            cursor.execute("SELECT 1")
+    except DatabaseError:
+        return answers.unavailable(request)
+    return HttpResponse("ok\n", content_type="text/plain")
