@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from django.contrib.sessions.models import Session
 from django.db import models, transaction
 from django.db.models import F, Q, Value
 from django.db.models.functions import Greatest
@@ -16,7 +15,7 @@ from sessionmgr import clock
 from sessionmgr.core.decision import Decision, SessionState, decide
 from sessionmgr.core.policy import Policy
 from sessionmgr.core.reasons import EndReason, FallbackReason, PolicySource
-from sessionmgr.models import BucketNow, State, UserSession, bucket_of, hash_of
+from sessionmgr.models import BucketNow, State, UserSession, bucket_of, hash_of, payloads
 from sessionmgr.signals import session_ended, session_started
 
 if TYPE_CHECKING:
@@ -114,7 +113,7 @@ def end(
 def remove_payloads(rows: "models.QuerySet[UserSession]", *, using: str) -> None:
     """Remove what is left of ended sessions' payloads, then their keys."""
     ended = rows.filter(state=State.ENDED, session__isnull=False)
-    Session.objects.using(using).filter(pk__in=ended.values("session_id")).delete()
+    payloads(using).filter(pk__in=ended.values("session_id")).delete()
     ended.update(session=None)
 
 

@@ -20,7 +20,7 @@ from django.utils.functional import SimpleLazyObject
 
 from sessionmgr import answers
 from sessionmgr.activity import is_activity, resolution
-from sessionmgr.backends.db import SessionStore, SessionUnavailable
+from sessionmgr.backends.db import SessionStore, SessionUnavailableError
 from sessionmgr.enforcement import Judgement
 from sessionmgr.models import UserSession, database
 from sessionmgr.protocol import server_timing
@@ -58,8 +58,8 @@ class SessionEnforcementMiddleware:
     def before(self, request: HttpRequest) -> None:
         """Offer the user that the door brings along; nothing is asked until somebody looks."""
         if isinstance(getattr(request, "session", None), SessionStore):
-            request.user = SimpleLazyObject(partial(user_of, request))
-            request.auser = partial(auser_of, request)  # type: ignore[method-assign]
+            request.user = SimpleLazyObject(partial(user_of, request))  # type: ignore[assignment]
+            request.auser = partial(auser_of, request)
 
     def process_exception(
         self, request: HttpRequest, exception: Exception
@@ -93,7 +93,7 @@ class SessionEnforcementMiddleware:
                 add_headers(response, session.judgement)
         except UpdateError:
             return interrupted(request, session, response)
-        except SessionUnavailable:
+        except SessionUnavailableError:
             pass
         if session.unavailable:
             session.modified = False
@@ -183,7 +183,7 @@ def add_headers(response: HttpResponseBase, judgement: Judgement) -> None:
 
 def is_outage(error: Exception) -> bool:
     """Return whether ``error`` means that the database is lost or locked, whoever asked it."""
-    if isinstance(error, SessionUnavailable):
+    if isinstance(error, SessionUnavailableError):
         return True
     if not isinstance(error, OperationalError | InterfaceError):
         return False

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import hashlib
 from datetime import datetime, timedelta
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from django.conf import settings
 from django.db import models, router
-from django.contrib.sessions.models import Session
 from django.db.models import Exists, OuterRef, Q
 from django.utils.translation import gettext_lazy as _
 
 from sessionmgr import clock
 from sessionmgr.core.policy import FALLBACK_LENGTH, Policy
 from sessionmgr.core.reasons import EndReason, FallbackReason, PolicySource
+
+if TYPE_CHECKING:
+    from django.contrib.sessions.models import Session
 
 #: Width of ``activity_bucket`` in seconds: wide enough that a stamp seldom touches an index.
 BUCKET_SECONDS = 600
@@ -28,6 +30,13 @@ def bucket_of(instant: datetime) -> int:
 def database() -> str:
     """Return the alias of the ledger's database: authority is never read from a replica."""
     return router.db_for_write(UserSession)
+
+
+def payloads(using: str | None) -> models.QuerySet[Session]:
+    """Return Django's own session rows; the import waits, so that a missing app is a check."""
+    from django.contrib.sessions.models import Session
+
+    return Session.objects.using(using)
 
 
 class BucketNow(models.Func):
@@ -119,8 +128,8 @@ def past_host_expiry(now: datetime) -> Q:
     A correlated EXISTS, never a join: in an UPDATE a join becomes a subquery, and PostgreSQL
     does not look at that again after it has waited for a touch to commit.
     """
-    payload = Session.objects.filter(pk=OuterRef("session_id"), expire_date__lte=now)
-    return Q(Exists(payload))
+    expired = payloads(None).filter(pk=OuterRef("session_id"), expire_date__lte=now)
+    return Q(Exists(expired))
 
 
 class UserSession(models.Model):

@@ -2,7 +2,7 @@
 
 from datetime import datetime, timedelta
 from http import HTTPStatus
-from typing import Any, cast
+from typing import cast
 
 from django.contrib.auth import logout
 from django.contrib.auth.views import LoginView

@@ -8,13 +8,12 @@ through here: sync and async views, the admin, API views, consumers.
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from asgiref.sync import sync_to_async
 from django.contrib.auth import SESSION_KEY, get_user_model
 from django.contrib.sessions.backends.base import CreateError, UpdateError
 from django.contrib.sessions.backends.db import SessionStore as DatabaseSessionStore
-from django.contrib.sessions.models import Session
 from django.db import DatabaseError, IntegrityError, InterfaceError, OperationalError, transaction
 from django.db.models import Model, Q
 
@@ -25,7 +24,7 @@ from sessionmgr.conf import conf
 from sessionmgr.core.decision import SessionState, decide
 from sessionmgr.core.reasons import EndReason, PolicySource
 from sessionmgr.enforcement import Judgement, end, rekey, start
-from sessionmgr.models import State, UserSession, database, hash_of, overdue
+from sessionmgr.models import State, UserSession, database, hash_of, overdue, payloads
 
 logger = logging.getLogger("sessionmgr")
 
@@ -33,7 +32,7 @@ logger = logging.getLogger("sessionmgr")
 KEY_ALPHABET = frozenset("abcdefghijklmnopqrstuvwxyz0123456789")
 
 
-class SessionUnavailable(OperationalError):
+class SessionUnavailableError(OperationalError):
     """The database cannot be asked now: neither signed in nor signed out. Answer 503 (I8)."""
 
 
@@ -48,6 +47,13 @@ class SessionStore(DatabaseSessionStore):
     judgement: Judgement | None = None
     ended: EndReason | None = None
     unavailable = False
+
+    if TYPE_CHECKING:
+        _session: dict[str, Any]
+        _session_cache: dict[str, Any]
+
+        def _get_session(self, no_load: bool = False) -> dict[str, Any]: ...
+        def _get_new_session_key(self) -> str: ...
 
     _ledger_id: int | None = None
     _ledger_user: Any = None
@@ -174,8 +180,8 @@ class SessionStore(DatabaseSessionStore):
     def save(self, must_create: bool = False) -> None:
         """Store the payload; a signed-in one is stored with its ledger row or not at all.
 
-        Raises UpdateError if the session has ended meanwhile, SessionUnavailable if the database
-        does not answer.
+        Raises UpdateError if the session has ended meanwhile, SessionUnavailableError if the
+        database does not answer.
         """
         if self.session_key is None:
             return self.create()
@@ -218,7 +224,7 @@ class SessionStore(DatabaseSessionStore):
 
     def _end_in_place(self, using: str) -> None:
         """End the row of who was signed in so far; the payload goes on without them."""
-        rows = UserSession.objects.using(using).filter(pk=self._ledger_id)
+        rows = UserSession.objects.using(using).filter(pk=cast(int, self._ledger_id))
         if not rows.end(EndReason.SIGNED_OUT):
             raise UpdateError
         rows.update(session=None)
@@ -245,7 +251,7 @@ class SessionStore(DatabaseSessionStore):
             raise UpdateError from error
 
     def cycle_key(self) -> None:
-        """Give the session a new key; a sign-out that meets this is not lost, as it goes by row."""
+        """Give the session a new key; a sign-out that meets this is not lost: it goes by row."""
         self._get_session()
         if self._ledger_id is None:
             super().cycle_key()
@@ -271,7 +277,7 @@ class SessionStore(DatabaseSessionStore):
                 raise UpdateError
             self._session_key = new_key
             self._write_payload(self._session, must_create=True, using=using)
-            Session.objects.using(using).filter(session_key=old_key).delete()
+            payloads(using).filter(session_key=old_key).delete()
         self.modified = True
         if judged is not None and at is not None:
             self.judgement = judged.with_state(authenticated_at=at, last_activity_at=at)
@@ -296,7 +302,7 @@ class SessionStore(DatabaseSessionStore):
             ledger_id = rows.values_list("pk", flat=True).first()
         now = self.judgement.decision.now if self.judgement else None
         if ledger_id is None or not end(ledger_id, EndReason.SIGNED_OUT, now=now, using=using):
-            Session.objects.using(using).filter(session_key=key).delete()
+            payloads(using).filter(session_key=key).delete()
 
     async def adelete(self, session_key: str | None = None) -> None:
         await sync_to_async(self.delete)(session_key)
@@ -309,9 +315,7 @@ class SessionStore(DatabaseSessionStore):
         using = database()
         now = clock.now(using)
         sweep(now=now, using=using)
-        Session.objects.using(using).filter(
-            expire_date__lt=now, sessionmgr_ledger__isnull=True
-        ).delete()
+        payloads(using).filter(expire_date__lt=now, sessionmgr_ledger__isnull=True).delete()
 
     @classmethod
     async def aclear_expired(cls) -> None:
@@ -325,4 +329,4 @@ class SessionStore(DatabaseSessionStore):
         except (OperationalError, InterfaceError) as error:
             self.unavailable = True
             logger.error("The session database does not answer: %s", error)
-            raise SessionUnavailable("The session database does not answer.") from error
+            raise SessionUnavailableError("The session database does not answer.") from error

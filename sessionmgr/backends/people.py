@@ -1,4 +1,4 @@
-"""Who is behind a payload: Django's own user check (``django.contrib.auth.get_user``), at the door.
+"""Who is behind a payload: Django's user check (``django.contrib.auth.get_user``), at the door.
 
 Where Django would find the user by the plain primary key, the joined row serves; else the
 backend's own lookup is used: a second query, the same answer.

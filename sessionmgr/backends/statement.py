@@ -12,13 +12,12 @@ from functools import cache
 from typing import Any, NamedTuple
 
 from django.contrib.auth import get_user_model
-from django.contrib.sessions.models import Session
 from django.db import connections
 from django.db.models import Model, QuerySet
 from django.db.models.functions import Now
 
 from sessionmgr import clock
-from sessionmgr.models import UserSession
+from sessionmgr.models import payloads
 
 logger = logging.getLogger("sessionmgr")
 
@@ -130,7 +129,7 @@ def _query(session_key: str, using: str, with_user: bool) -> QuerySet[Any, tuple
     ledger = [f"sessionmgr_ledger__{name}" for name in LEDGER_COLUMNS]
     user = [f"sessionmgr_ledger__user__{name}" for name in _user_columns()] if with_user else []
     return (
-        Session.objects.using(using)
+        payloads(using)
         .filter(session_key=session_key)
         .annotate(now=Now())
         .order_by()

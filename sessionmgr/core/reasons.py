@@ -43,7 +43,7 @@ class PolicySource(StrEnum):
 
 
 class FallbackReason(StrEnum):
-    """Why a session lives by the 24-hour fallback (R4); empty for one under a provider's policy."""
+    """Why a session lives by the 24-hour fallback (R4); none under a provider's policy."""
 
     MANUAL_ENTRY = "manual_entry"
     OLDER_VERSION = "older_version"

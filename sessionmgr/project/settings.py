@@ -1,4 +1,4 @@
-"""The reference project's settings: one code, its environment decides (docs/reference/settings.md).
+"""The reference project's settings: its environment decides (docs/reference/settings.md).
 
 Without any variable it refuses to start in production mode and runs in development mode only with
 ``DEBUG=on``; ``make demo`` and ``make test`` set what they need.
@@ -19,7 +19,7 @@ SECRET_KEY = env.str("SECRET_KEY", default="")
 if not SECRET_KEY:
     if not DEBUG:
         raise ImproperlyConfigured("Set SECRET_KEY (or DEBUG=on for development).")
-    SECRET_KEY = "development-only-" + "x" * 50  # noqa: S105
+    SECRET_KEY = "development-only-" + "x" * 50
 SECRET_KEY_FALLBACKS = env.list("SECRET_KEY_FALLBACKS", default=[])
 ALLOWED_HOSTS = env.list(
     "ALLOWED_HOSTS", default=["localhost", ".localhost", "127.0.0.1"] if DEBUG else []
