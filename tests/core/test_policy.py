@@ -1,0 +1,119 @@
+"""The bounds of the settings page, and which policy lets a session live longer."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sessionmgr.core.policy import BOUNDS, Code, Policy, Problem, is_looser, problems
+
+minutes = st.integers(-10, 1500).map(lambda value: timedelta(minutes=value))
+policies = st.builds(
+    Policy,
+    custom_length=st.booleans(),
+    max_session_length=minutes,
+    session_warning=minutes,
+    inactivity_enabled=st.booleans(),
+    inactivity_duration=minutes,
+    inactivity_warning=minutes,
+)
+MINUTE = timedelta(minutes=1)
+
+
+def test_defaults_are_those_of_the_source_document() -> None:
+    policy = Policy()
+    assert problems(policy) == []
+    assert policy.max_age is None
+    assert policy.max_idle is None
+    assert policy.max_session_length == timedelta(hours=24)
+    assert policy.session_warning == timedelta(minutes=20)
+    assert policy.inactivity_duration == timedelta(minutes=30)
+    assert policy.inactivity_warning == timedelta(minutes=5)
+
+
+def test_limits_are_in_force_only_when_switched_on() -> None:
+    policy = Policy(custom_length=True, inactivity_enabled=True)
+    assert policy.max_age == timedelta(hours=24)
+    assert policy.max_idle == timedelta(minutes=30)
+
+
+@pytest.mark.parametrize("field", BOUNDS)
+@pytest.mark.parametrize("end", ["least", "most"])
+def test_one_minute_outside_the_range_is_a_problem(field: str, end: str) -> None:
+    step = -MINUTE if end == "least" else MINUTE
+    outside = replace(Policy(), **{field: getattr(BOUNDS[field], end) + step})
+    assert Problem(field, Code.OUT_OF_RANGE) in problems(outside)
+
+
+@pytest.mark.parametrize(
+    ("values", "found"),
+    [
+        pytest.param(
+            {"session_warning": 60, "max_session_length": 60},
+            [Problem("session_warning", Code.NOT_BELOW, "max_session_length")],
+            id="warning-at-length",
+        ),
+        pytest.param({"session_warning": 59, "max_session_length": 60}, [], id="warning-below"),
+        pytest.param(
+            {"inactivity_warning": 30},
+            [Problem("inactivity_warning", Code.NOT_BELOW, "inactivity_duration")],
+            id="inactivity-warning-at-duration",
+        ),
+        pytest.param(
+            {"custom_length": True, "max_session_length": 60, "inactivity_duration": 60},
+            [Problem("inactivity_duration", Code.NOT_BELOW, "max_session_length")],
+            id="duration-at-custom-length",
+        ),
+        pytest.param(
+            {"custom_length": False, "max_session_length": 60, "inactivity_duration": 1440},
+            [],
+            id="duration-up-to-1440-under-the-default",
+        ),
+    ],
+)
+def test_joint_rules(values: dict[str, int | bool], found: list[Problem]) -> None:
+    spans = {
+        name: value if isinstance(value, bool) else timedelta(minutes=value)
+        for name, value in values.items()
+    }
+    assert problems(Policy(**spans)) == found  # type: ignore[arg-type]
+
+
+@given(policies)
+def test_a_policy_without_problems_keeps_every_rule(policy: Policy) -> None:
+    keeps_all = (
+        all(low <= getattr(policy, field) <= high for field, (low, high) in BOUNDS.items())
+        and policy.session_warning < policy.max_session_length
+        and policy.inactivity_warning < policy.inactivity_duration
+        and (not policy.custom_length or policy.inactivity_duration < policy.max_session_length)
+    )
+    assert (problems(policy) == []) == keeps_all
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "looser"),
+    [
+        pytest.param(Policy(custom_length=True), Policy(), True, id="length-off"),
+        pytest.param(Policy(), Policy(custom_length=True), False, id="length-on"),
+        pytest.param(Policy(inactivity_enabled=True), Policy(), True, id="inactivity-off"),
+        pytest.param(
+            Policy(inactivity_enabled=True),
+            Policy(inactivity_enabled=True, inactivity_duration=timedelta(minutes=31)),
+            True,
+            id="longer-inactivity",
+        ),
+        pytest.param(
+            Policy(custom_length=True),
+            Policy(custom_length=True, max_session_length=timedelta(minutes=60)),
+            False,
+            id="shorter-length",
+        ),
+        pytest.param(Policy(), Policy(), False, id="same"),
+    ],
+)
+def test_looser_is_what_lets_some_session_live_longer(
+    old: Policy, new: Policy, looser: bool
+) -> None:
+    assert is_looser(new, old) is looser
