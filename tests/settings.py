@@ -8,13 +8,11 @@ os.environ.setdefault("SECRET_KEY", "a key for tests, long enough to be one, and
 os.environ.setdefault("DATABASE_URL", "sqlite://:memory:")
 os.environ.setdefault("ALLOWED_HOSTS", "testserver,localhost,.localhost,127.0.0.1")
 
-from sessionmgr.project.settings import *  # noqa: E402, F403
-from sessionmgr.project.settings import DATABASES, STORAGES  # noqa: E402
+from sessionmgr.project.settings import *  # noqa: F403
+from sessionmgr.project.settings import STORAGES
 
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 STORAGES = {
     **STORAGES,
     "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
 }
-if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
-    DATABASES["default"].setdefault("TEST", {})

@@ -14,7 +14,7 @@ from asgiref.sync import sync_to_async
 from django.contrib.auth import SESSION_KEY, get_user_model
 from django.contrib.sessions.backends.base import CreateError, UpdateError
 from django.contrib.sessions.backends.db import SessionStore as DatabaseSessionStore
-from django.db import DatabaseError, IntegrityError, InterfaceError, OperationalError, transaction
+from django.db import IntegrityError, InterfaceError, OperationalError, transaction
 from django.db.models import Model, Q
 
 from sessionmgr import clock, sources
@@ -232,23 +232,16 @@ class SessionStore(DatabaseSessionStore):
 
     def _write_payload(self, data: dict[str, Any], must_create: bool, using: str) -> None:
         obj = self.create_model_instance(data)
+        if not must_create:
+            # Not save(): it would call a locked database "session deleted", and needs a savepoint.
+            if not payloads(using).filter(pk=obj.pk).update(**_columns(obj)):
+                raise UpdateError
+            return
         try:
-            if must_create:
-                with transaction.atomic(using=using):
-                    obj.save(force_insert=True, using=using)
-            else:
-                obj.save(force_update=True, using=using)
+            with transaction.atomic(using=using):
+                obj.save(force_insert=True, using=using)
         except IntegrityError as error:
-            if must_create:
-                raise CreateError from error
-            raise
-        except (OperationalError, InterfaceError):
-            # Django would call a locked database "session deleted" (UpdateError).
-            raise
-        except DatabaseError as error:
-            if must_create:
-                raise
-            raise UpdateError from error
+            raise CreateError from error
 
     def cycle_key(self) -> None:
         """Give the session a new key; a sign-out that meets this is not lost: it goes by row."""
@@ -330,3 +323,10 @@ class SessionStore(DatabaseSessionStore):
             self.unavailable = True
             logger.error("The session database does not answer: %s", error)
             raise SessionUnavailableError("The session database does not answer.") from error
+
+
+def _columns(obj: Model) -> dict[str, Any]:
+    fields = obj._meta.concrete_fields
+    return {
+        field.attname: getattr(obj, field.attname) for field in fields if not field.primary_key
+    }

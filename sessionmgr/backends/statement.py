@@ -14,7 +14,6 @@ from typing import Any, NamedTuple
 from django.contrib.auth import get_user_model
 from django.db import connections
 from django.db.models import Model, QuerySet
-from django.db.models.functions import Now
 
 from sessionmgr import clock
 from sessionmgr.models import payloads
@@ -131,7 +130,7 @@ def _query(session_key: str, using: str, with_user: bool) -> QuerySet[Any, tuple
     return (
         payloads(using)
         .filter(session_key=session_key)
-        .annotate(now=Now())
+        .annotate(now=clock.DatabaseNow())
         .order_by()
         .values_list("session_data", "expire_date", *ledger, *user, "now")
     )
