@@ -136,9 +136,12 @@ def signed_out(request: HttpRequest) -> HttpResponse:
 
 @method_decorator([sensitive_post_parameters(), never_cache], name="dispatch")
 class SignInView(LoginView):
-    """Django's own sign-in under the field's usual words; ``next`` is checked by Django."""
+    """Django's own sign-in; of ``next``, only a path of this site is followed."""
 
     template_name = "sessionmgr/sign_in.html"
+
+    def get_redirect_url(self, request: HttpRequest | None = None) -> str:
+        return answers.safe_path(self.request, super().get_redirect_url())
 
 
 @require_GET
