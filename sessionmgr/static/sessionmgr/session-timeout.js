@@ -1,0 +1,602 @@
+/**
+ * <session-timeout> tells people in good time that they will be signed out, and why they were.
+ *
+ * The server judges; the page asks, shows and forwards. First a pure reducer, then the element
+ * with timers, requests and DOM. Why: docs/explanation/widget.md. Types: tests/js/types.d.ts
+ */
+
+const SECOND = 1000;
+const MINUTE = 60 * SECOND;
+const POLL = 2 * MINUTE; // a visible page asks at least this often
+const FRESH = 10 * SECOND; // what is this new needs no second look on waking
+const URGENT = 2 * MINUTE; // the session warning turns from banner to dialog
+const HOLD = 10 * MINUTE; // typed work is kept this long after the end
+const PATIENCE = 8 * SECOND; // a request that takes longer has failed
+
+/** Seconds left, true at `at`; null or -1: no limit. @returns {Fact} */
+const factOf = (at = 0, /** @type {any[]} */ [idle, session, warnSession, warnIdle, tag, userTag]) => {
+  const ends = (left = -1) => (left === null || left < 0 ? Infinity : at + left * SECOND);
+  return {
+    at,
+    idleEndsAt: ends(idle),
+    sessionEndsAt: ends(session),
+    warnIdle: warnIdle * SECOND,
+    warnSession: warnSession * SECOND,
+    tag,
+    userTag,
+  };
+};
+
+/** Read `i=1140;a=82000;w=1200;x=300;v=7;s=4f2a` of Server-Timing. @param {string} desc */
+export const parse = (desc, at = 0) => {
+  const match = /^i=(-1|\d+);a=(-1|\d+);w=(\d+);x=(\d+);v=\d+;s=(\w+)/.exec(desc);
+  return match && factOf(at, [...match.slice(1, 5).map(Number), match[5], ""]);
+};
+
+/** A page that knows nothing yet. @returns {State} */
+export const initial = (userTag = "", jitter = 0, now = 0) => ({
+  phase: "active",
+  limit: null,
+  fact: factOf(0, [-1, -1, 0, 0, "", ""]),
+  userTag,
+  jitter,
+  heardAt: 0,
+  inputAt: 0,
+  creditedAt: now,
+  pending: null,
+  askedAt: 0,
+  failures: 0,
+  retryAt: 0,
+  hidden: false,
+  unsure: false,
+  dismissed: 0,
+  problem: false,
+  foreign: "",
+  endedAt: 0,
+  reason: null,
+  detail: "",
+});
+
+const endOf = (/** @type {Fact} */ fact) => Math.min(fact.idleEndsAt, fact.sessionEndsAt);
+const idleFrom = (/** @type {Fact} */ fact) => fact.idleEndsAt - fact.warnIdle;
+const sessionFrom = (/** @type {Fact} */ fact) => fact.sessionEndsAt - fact.warnSession;
+
+/** Of the limits that are near, the one that binds. @param {Fact} fact @param {number} now */
+const due = (fact, now) => {
+  if (now >= idleFrom(fact) && fact.idleEndsAt < fact.sessionEndsAt) return "idle";
+  return now >= sessionFrom(fact) ? "session" : null;
+};
+
+const isUnseen = (/** @type {Known} */ { inputAt, creditedAt }) => inputAt > creditedAt;
+const isFinal = (/** @type {Known} */ { phase }) => phase === "cleared" || phase === "replaced";
+
+/** When the server must be asked or told again. @param {Known} state @param {number} now */
+const contactAt = (state, now) => {
+  const poll = POLL * (1 + state.jitter);
+  const left = state.fact.idleEndsAt - now;
+  const beat = left < Infinity ? Math.min(Math.max(left / 5, 15 * SECOND), MINUTE) : poll;
+  return Math.min(
+    isUnseen(state) ? state.creditedAt + beat : Infinity,
+    state.hidden ? Infinity : state.heardAt + poll,
+  );
+};
+
+/**
+ * The one step: what the page knows next, and what is to be done.
+ * @param {Known} previous @param {News} news @param {number} now
+ */
+export function reduce(previous, news, now) {
+  /** @type {Turn} */
+  const turn = { state: { ...previous }, now, effects: [] };
+  if (!isFinal(previous)) take(turn, news);
+  if (!isFinal(turn.state)) settle(turn);
+  return { state: turn.state, effects: turn.effects };
+}
+
+/** @param {Turn} turn @param {News} news */
+function take(turn, news) {
+  const { state, now } = turn;
+  if ("kind" in news && news.kind === state.pending) state.pending = null;
+  switch (news.type) {
+    case "answer":
+      return accept(turn, news);
+    case "heard":
+    case "told":
+      return overhear(turn, news);
+    case "ended":
+      return end(turn, news);
+    case "failed":
+      state.failures++;
+      state.retryAt = now + Math.min(2.5 * 2 ** state.failures, 30) * SECOND;
+      state.problem ||= news.kind === "explicit";
+      break;
+    case "input":
+      // Under the idle warning only its button extends: no stray key press answers it.
+      if (state.phase === "active" || state.limit === "session") state.inputAt = now;
+      break;
+    case "stay":
+      if (state.pending !== "explicit") send(turn, "explicit");
+      break;
+    case "dismiss":
+      state.dismissed = shown(state, now) === "session" ? 2 : 1;
+      break;
+    case "hide":
+      state.hidden = true;
+      if (isUnseen(state)) contact(turn);
+      break;
+    case "wake":
+      state.hidden = false;
+      state.retryAt = 0;
+      if (news.restored) Object.assign(state, { unsure: true, pending: null, heardAt: 0 });
+      if (now - state.heardAt > FRESH) contact(turn);
+      break;
+    case "doubt":
+      // Some other 401 may come again and again.
+      if (news.told || now - state.askedAt > FRESH) contact(turn);
+  }
+}
+
+/**
+ * The server's own answer: only this ends a doubt, revives an ended page or changes session.
+ * @type {Step<"answer">}
+ */
+function accept({ state, now, effects }, { kind, askedAt, fact }) {
+  const isEnded = state.phase === "ended";
+  if (isEnded && askedAt < state.endedAt) return;
+  state.failures = state.retryAt = 0;
+  if (state.userTag && fact.userTag !== state.userTag) {
+    state.phase = "replaced";
+    effects.push({ do: "wipe" });
+    return;
+  }
+  if (isEnded || (state.fact.tag && fact.tag !== state.fact.tag)) effects.push({ do: "renew" });
+  if (isEnded) state.phase = "active";
+  if (kind !== "ask") state.creditedAt = Math.max(state.creditedAt, askedAt);
+  state.userTag = fact.userTag;
+  state.unsure = false;
+  state.problem = kind === "explicit" && due(fact, now) === "idle";
+  learn(state, fact);
+  effects.push({ do: "tell", news: { type: "told", fact } });
+}
+
+/**
+ * A response header or another tab. About another session it is a reason to ask, no more.
+ * @type {Step<"heard" | "told">}
+ */
+function overhear(turn, { type, fact }) {
+  const { state, effects } = turn;
+  if (fact.at <= state.heardAt) return;
+  if (state.phase === "ended" || (state.fact.tag && fact.tag !== state.fact.tag)) {
+    // Once each: two sessions on one origin must not keep each other asking.
+    if (fact.tag !== state.foreign) contact(turn);
+    state.foreign = fact.tag;
+  } else if (!state.unsure) {
+    learn(state, fact);
+    if (type === "heard") effects.push({ do: "tell", news: { type: "told", fact } });
+  }
+}
+
+/** @param {State} state @param {Fact} fact */
+function learn(state, fact) {
+  state.fact = fact;
+  state.heardAt = Math.max(state.heardAt, fact.at);
+  if (state.pending === "ask") state.pending = null;
+}
+
+/** @type {Step<"ended">} */
+function end({ state, now, effects }, { kind, tag = state.fact.tag, reason, detail }) {
+  if (tag !== state.fact.tag) return;
+  Object.assign(state, { heardAt: now, failures: 0, pending: null });
+  if (state.phase === "ended") return;
+  Object.assign(state, { phase: "ended", limit: null, endedAt: now, foreign: "", reason, detail });
+  if (kind && tag) effects.push({ do: "tell", news: { type: "ended", tag, reason, detail } });
+}
+
+/** @param {Turn} turn @param {Kind} kind */
+function send({ state, now, effects }, kind) {
+  const age = kind === "explicit" ? 0 : Math.ceil((now - state.inputAt) / SECOND);
+  Object.assign(state, { pending: kind, askedAt: now, problem: false });
+  effects.push(kind === "ask" ? { do: kind } : { do: "touch", kind, age });
+}
+
+/** Reach the server: forward input it has not seen, else just ask. @param {Turn} turn */
+function contact(turn) {
+  const { state } = turn;
+  const isReport = isUnseen(state) && state.phase !== "ended";
+  if (!state.pending) send(turn, isReport ? "activity" : "ask");
+}
+
+/** Work out the phase, and whether the server must be reached. @param {Turn} turn */
+function settle(turn) {
+  const { state, now, effects } = turn;
+  const { fact, failures } = state;
+  if (now - state.askedAt > PATIENCE + SECOND) state.pending = null;
+  if (state.phase === "ended") {
+    if (now < state.endedAt + HOLD) return;
+    state.phase = "cleared";
+    effects.push({ do: "wipe" });
+    return;
+  }
+  const limit = due(fact, now);
+  const isOver = state.unsure || now >= endOf(fact);
+  // A warning waits until the server has confirmed it, or cannot be reached.
+  const isConfirmed =
+    limit === state.limit ||
+    failures > 0 ||
+    (limit === "idle"
+      ? state.heardAt >= idleFrom(fact) && !isUnseen(state)
+      : !limit || state.heardAt >= sessionFrom(fact));
+  state.limit = !isOver && isConfirmed ? limit : null;
+  state.phase = isOver ? "verifying" : state.limit ? "warning" : "active";
+  if (state.limit !== "session") state.dismissed = 0;
+  const isWanted = isOver || !isConfirmed || now >= contactAt(state, now);
+  if (isWanted && now >= state.retryAt) contact(turn);
+}
+
+/** When the page must look again, or Infinity. @param {Known} state @param {number} now */
+export function nextLook(state, now) {
+  const { fact, phase, retryAt, askedAt, endedAt } = state;
+  const instants = [
+    retryAt,
+    askedAt + PATIENCE + 2 * SECOND,
+    endOf(fact),
+    idleFrom(fact),
+    sessionFrom(fact),
+    fact.sessionEndsAt - URGENT,
+    contactAt(state, now),
+  ];
+  if (isFinal(state)) return Infinity;
+  return phase === "ended" ? endedAt + HOLD : Math.min(...instants.filter((at) => at > now));
+}
+
+/** What to show: "active" is nothing. @param {Known} state @param {number} now @returns {View} */
+export function shown({ phase, limit, fact, failures, dismissed }, now) {
+  if (phase === "verifying") return failures ? "offline" : "checking";
+  if (phase !== "warning") return phase;
+  if (limit === "idle") return limit;
+  const isUrgent = now >= fact.sessionEndsAt - URGENT;
+  if (isUrgent && dismissed < 2) return "session";
+  return dismissed === 1 && !isUrgent ? "active" : "banner";
+}
+
+/** The step to announce: whole minutes, then 40 and 20 s. */
+export const milestone = (left = 0) =>
+  left > 60 ? Math.ceil(left / 60) * 60 : left > 40 ? 60 : left > 20 ? 40 : 20;
+
+/** The status JSON's names, in the order of factOf. */
+const FIELDS = [
+  "idle_seconds",
+  "session_seconds",
+  "warn_session_seconds",
+  "warn_idle_seconds",
+  "session_tag",
+  "user_tag",
+];
+
+/** @type {typeof HTMLElement} */
+const Base = globalThis.HTMLElement ?? class {};
+
+/** @returns {any[]} */
+const all = (/** @type {ParentNode} */ root, query = "") => [...root.querySelectorAll(query)];
+
+/** Dialogs, banner, words and addresses come with the template sessionmgr/session_timeout.html. */
+export class SessionTimeout extends Base {
+  #state = initial();
+  #gone = new AbortController();
+  #timer = 0;
+  #csrf = "";
+  #typedAt = 0;
+  #inputAt = 0;
+  #openedAt = 0;
+  #guardedAt = 0;
+  #announced = 0;
+  #worded = 0; // the end that the sentence on screen tells
+  #prefix = "";
+  /** @type {string | undefined} */
+  #lang;
+  /** @type {BroadcastChannel | undefined} */
+  #channel;
+  /** @type {PerformanceObserver | undefined} */
+  #observer;
+
+  connectedCallback() {
+    this.#gone = new AbortController();
+    if (document.prerendering) this.#on(document, "prerenderingchange", () => this.#start());
+    else this.#start();
+  }
+
+  disconnectedCallback() {
+    this.#gone.abort();
+    this.#observer?.disconnect();
+    this.#channel?.close();
+    clearTimeout(this.#timer);
+    this.#lock(false);
+  }
+
+  /** Ask for more time, as "Stay signed in" does. */
+  extend() {
+    this.#take({ type: "stay" });
+  }
+
+  /** Ask the server how the session stands. */
+  sync() {
+    this.#take({ type: "doubt", told: true });
+  }
+
+  /** Take what people do in a document (a same-origin frame's) as activity. @param {Document} doc */
+  watch(doc) {
+    this.#on(doc, "pointerdown keydown input wheel touchstart", ({ isTrusted, type }) => {
+      if (!isTrusted) return;
+      const now = Date.now();
+      if (type === "keydown") this.#typedAt = now;
+      if (type === "input") this.toggleAttribute("typed", true);
+      if (Math.abs(now - this.#inputAt) < SECOND) return;
+      this.#inputAt = now;
+      this.#take({ type: "input" });
+    });
+  }
+
+  /** @param {EventTarget} target @param {(event: any) => void} listener */
+  #on(target, types = "", listener) {
+    const options = { capture: true, signal: this.#gone.signal };
+    for (const type of types.split(" ")) target.addEventListener(type, listener, options);
+  }
+
+  #start() {
+    this.#state = initial(this.dataset.user, Math.random() / 5 - 0.1, Date.now());
+    this.#csrf = this.querySelector("input")?.value ?? "";
+    try {
+      [this.#lang] = Intl.getCanonicalLocales(this.closest("[lang]")?.getAttribute("lang") ?? []);
+    } catch {} // no language tag: the browser's own
+    this.#channel = new BroadcastChannel("session-timeout");
+    this.#on(this.#channel, "message", ({ data }) => this.#take(data));
+    this.#listen();
+    this.watch(document);
+    for (const entry of performance.getEntriesByType("navigation")) this.#hear(entry);
+    this.#observer = new PerformanceObserver((list) => {
+      for (const entry of list.getEntries()) this.#hear(entry);
+    });
+    this.#observer.observe({ type: "resource", buffered: true });
+    this.#take({ type: document.hidden ? "hide" : "tick" });
+  }
+
+  #listen() {
+    const look = () => this.#take({ type: document.hidden ? "hide" : "wake" });
+    this.#on(window, "focus online", look);
+    this.#on(document, "visibilitychange resume", look);
+    this.#on(window, "pageshow", ({ persisted }) => {
+      if (persisted) this.#take({ type: "wake", restored: true });
+    });
+    let isLeaving = false;
+    this.#on(document, "submit", ({ target: { action, id } }) => {
+      isLeaving = action === this.querySelector("form")?.action || id === "logout-form";
+    });
+    this.#on(window, "pagehide", ({ persisted }) => {
+      this.#take({ type: "hide" });
+      // The next page is about to show, so the server has answered the sign-out.
+      if (isLeaving) this.#channel?.postMessage({ type: "doubt", told: true });
+      if (persisted) this.#lock(true); // what is kept for Back is kept veiled
+    });
+    this.#on(this, "click", ({ target }) => {
+      const type = target.closest("[data-event]")?.dataset.event;
+      if (type) this.#take({ type });
+    });
+    this.#on(this, "close", () => this.#render());
+    this.#on(this, "cancel keydown", (event) => {
+      // Keys meant for the page underneath must not answer.
+      const isEarly = Date.now() - this.#openedAt < SECOND / 2;
+      const { escape } = event.target.dataset;
+      if (event.key ? isEarly && /^( |Enter)$/.test(event.key) : true) event.preventDefault();
+      if (!event.key && !isEarly && escape) this.#take({ type: escape });
+    });
+  }
+
+  /** Read the session clock off any same-origin response. @param {any} entry */
+  #hear({ name, entryType, deliveryType, responseStart, responseStatus, serverTiming = [] }) {
+    const { status, touch } = this.dataset;
+    const { origin, pathname } = new URL(name);
+    if (origin !== location.origin || [status, touch].includes(pathname)) return;
+    if (deliveryType === "cache") {
+      if (entryType === "navigation") this.#take({ type: "wake", restored: true });
+      return;
+    }
+    for (const { name, description } of serverTiming) {
+      // Not timeOrigin + responseStart: that drifts from Date.now().
+      const fact = parse(description, Date.now() - performance.now() + responseStart);
+      if (name === "session" && fact) return this.#take({ type: "heard", fact });
+    }
+    if (responseStatus === 401) this.#take({ type: "doubt" });
+  }
+
+  /** @param {News} news */
+  #take(news) {
+    if (this.#gone.signal.aborted) return;
+    const { state, effects } = reduce(this.#state, news, Date.now());
+    this.#state = state;
+    for (const effect of effects) {
+      if (effect.do === "ask") this.#ask();
+      else if (effect.do === "touch") this.#touch(effect.kind, effect.age);
+      else if (effect.do === "tell") this.#channel?.postMessage(effect.news);
+      else if (effect.do === "renew") this.#renew();
+      else this.#wipe();
+    }
+    this.#render();
+  }
+
+  /** One tab at a time, so that the others can use its answer. */
+  async #ask() {
+    const ask = async () => {
+      if (this.#state.pending === "ask") this.#take(await this.#fetch("ask"));
+    };
+    try {
+      const signal = AbortSignal.timeout(3 * SECOND); // a frozen tab may hold the lock
+      await navigator.locks.request("session-timeout", { signal }, ask);
+    } catch {
+      await ask();
+    }
+  }
+
+  /** @param {Kind} kind */
+  async #touch(kind, age = 0) {
+    const body = new URLSearchParams({ kind, age: `${age}` });
+    let news = await this.#fetch(kind, body);
+    if (news.status === 403) {
+      news = await this.#fetch(kind); // for a token that fits
+      if (news.type === "answer") news = await this.#fetch(kind, body);
+    }
+    this.#take(news);
+  }
+
+  /** @param {Kind} kind @param {URLSearchParams} [body] @returns {Promise<News & {status?: number}>} */
+  async #fetch(kind, body) {
+    const askedAt = Date.now();
+    try {
+      const response = await fetch((body ? this.dataset.touch : this.dataset.status) ?? "", {
+        method: body ? "POST" : "GET",
+        body,
+        headers: { Accept: "application/json", "X-CSRFToken": this.#csrf },
+        cache: "no-store",
+        redirect: "manual",
+        keepalive: !!body,
+        signal: AbortSignal.timeout(PATIENCE),
+      });
+      const { status, type } = response;
+      const at = Date.now();
+      const json = await response.json().catch(() => ({}));
+      if (json.state === "live") {
+        this.#csrf = json.csrf_token || this.#csrf;
+        return { type: "answer", kind, askedAt, fact: factOf(at, FIELDS.map((key) => json[key])) };
+      }
+      if (type === "opaqueredirect" || (status === 401 && json.code)) {
+        return { type: "ended", kind, reason: json.reason ?? null, detail: json.title ?? "" };
+      }
+      return { type: "failed", kind, status };
+    } catch {
+      return { type: "failed", kind };
+    }
+  }
+
+  /** The forms of a page that goes on need tokens of the new session. */
+  #renew() {
+    for (const field of all(document, "[name=csrfmiddlewaretoken]")) field.value = this.#csrf;
+    this.#emit("resumed", { csrf: this.#csrf });
+  }
+
+  /** Leave nothing of the page but this element. */
+  #wipe() {
+    this.removeAttribute("typed");
+    for (const node of all(document.body, ":not(:has(session-timeout), session-timeout, session-timeout *)"))
+      node.remove();
+  }
+
+  #emit(name = "", detail = {}) {
+    this.dispatchEvent(new CustomEvent(`session-timeout:${name}`, { bubbles: true, detail }));
+  }
+
+  #lock(isLocked = true) {
+    document.documentElement.toggleAttribute("data-session-locked", isLocked);
+  }
+
+  #render() {
+    const now = Date.now();
+    const { fact, limit, pending, problem, reason } = this.#state;
+    const view = shown(this.#state, now);
+    const [part] = all(this, `[data-view=${view}]`);
+    const endsAt = limit ? fact[`${limit}EndsAt`] : 0;
+    const left = Math.max(0, Math.ceil((endsAt - now) / SECOND));
+    const wait = Math.min(nextLook(this.#state, now) - now, limit ? SECOND : 60 * MINUTE);
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => this.#take({ type: "tick" }), wait);
+    this.toggleAttribute("busy", pending === "explicit");
+    this.toggleAttribute("problem", problem);
+    this.toggleAttribute("near", now >= sessionFrom(fact));
+    this.#mark(document.hidden && limit ? `(${this.#span(left, "short")}) ` : "");
+    const isNew = view !== this.getAttribute("state");
+    if (isNew || part?.open === false) {
+      if (limit && part?.showModal && this.#isTyping(now)) return;
+      this.setAttribute("state", view);
+      this.#show(part, view);
+      this.#emit("state", { state: view, reason });
+    }
+    if (part && (isNew || Math.abs(endsAt - this.#worded) > 2 * SECOND)) {
+      this.#worded = endsAt; // else the words stay as they are, for who listens
+      this.#word(part, endsAt, left);
+    }
+    if (limit && part?.open) this.#count(part, left);
+  }
+
+  /** Wait for a pause in typing, three seconds at most. */
+  #isTyping(now = 0) {
+    this.#guardedAt ||= now;
+    const isTyping = now - this.#typedAt < 1.5 * SECOND && now - this.#guardedAt < 3 * SECOND;
+    if (!isTyping) this.#guardedAt = 0;
+    return isTyping;
+  }
+
+  /** @param {any} part */
+  #show(part, view = "") {
+    this.#lock(!["active", "idle", "banner", "session"].includes(view));
+    for (const link of all(this, "[data-sign-in]")) {
+      const url = new URL(link.href);
+      url.searchParams.set("next", location.pathname + location.search);
+      link.href = url;
+    }
+    // The last one is closed first, so that screen readers read the new one.
+    for (const dialog of all(this, "[open]")) dialog.close();
+    part?.showModal?.();
+    this.#openedAt = Date.now();
+    this.#announced = 0;
+  }
+
+  /** @param {any} part */
+  #word(part, endsAt = 0, left = 0) {
+    const time = (at = 0) =>
+      new Date(at).toLocaleTimeString(this.#lang, { hour: "numeric", minute: "2-digit" });
+    for (const node of all(part, "[data-text]")) {
+      node.textContent = node.dataset.text
+        .replace("{left}", this.#span(left))
+        .replace("{time}", time(endsAt))
+        .replace("{later}", time(this.#state.fact.sessionEndsAt))
+        .replace("{reason}", this.#state.detail);
+    }
+  }
+
+  /** @param {any} part */
+  #count(part, left = 0) {
+    const [digits, bar, live] = all(part, "[data-count], progress, [data-live]");
+    digits.textContent = new Date(left * SECOND).toLocaleTimeString(this.#lang, {
+      hour: left < 3600 ? undefined : "numeric",
+      minute: "numeric",
+      second: "2-digit",
+      hourCycle: "h23",
+      timeZone: "UTC",
+    });
+    const step = milestone(left);
+    const isFirst = !this.#announced;
+    if (isFirst) bar.max = left;
+    bar.value = left;
+    if (step !== this.#announced) {
+      live.textContent = isFirst ? "" : live.dataset.live.replace("{left}", this.#span(step));
+    }
+    this.#announced = step;
+  }
+
+  /** Begin a hidden tab's title with `prefix`. */
+  #mark(prefix = "") {
+    const { title } = document;
+    if (prefix === this.#prefix) return;
+    document.title = prefix + title.slice(title.startsWith(this.#prefix) ? this.#prefix.length : 0);
+    this.#prefix = prefix;
+  }
+
+  /** A span of time in words. @param {"short" | "long"} unitDisplay */
+  #span(seconds = 0, unitDisplay = "long") {
+    const [unit, size] =
+      seconds < 60 ? ["second", 1] : seconds < 7200 ? ["minute", 60] : ["hour", 3600];
+    return new Intl.NumberFormat(this.#lang, { style: "unit", unit: `${unit}`, unitDisplay }).format(
+      Math.ceil(seconds / +size),
+    );
+  }
+}
+
+globalThis.customElements?.define("session-timeout", SessionTimeout);

@@ -1,0 +1,43 @@
+"""The reference project's pages and one more, to type in: the least that a host page has."""
+
+from django.contrib.auth.decorators import login_required
+from django.http import HttpRequest, HttpResponse
+from django.template import engines
+from django.urls import path
+
+from sessionmgr.project.urls import urlpatterns as project_urls
+
+PAGE = """{% load sessionmgr i18n %}{% get_current_language_bidi as BIDI %}<!DOCTYPE html>
+<html lang="{% get_current_language as LANG %}{{ LANG }}" dir="{% if BIDI %}rtl{% else %}ltr{% endif %}">
+<head>
+  <meta charset="utf-8">
+  <title>A form</title>
+  <meta name="viewport" content="width=device-width, initial-scale=1">
+  <meta name="color-scheme" content="light dark">
+</head>
+<body>
+  <main>
+    <h1>A form</h1>
+    {% session_timeout_notice %}
+    <form method="post">{% csrf_token %}
+      <label>Report <textarea name="report"></textarea></label>
+      <button>Send</button>
+    </form>
+    {% if sent %}<p id="sent">{{ sent }}</p>{% endif %}
+  </main>
+  {% session_timeout %}
+</body>
+</html>"""
+
+
+@login_required
+def form(request: HttpRequest) -> HttpResponse:
+    template = engines["django"].from_string(PAGE)
+    return HttpResponse(template.render({"sent": request.POST.get("report")}, request))
+
+
+def public(request: HttpRequest) -> HttpResponse:
+    return HttpResponse(engines["django"].from_string(PAGE).render({}, request))
+
+
+urlpatterns = [*project_urls, path("form/", form), path("public/", public)]
