@@ -1,4 +1,4 @@
-"""The app's place in Django; its label is ``sessionmgr_settings``."""
+"""The app's place in Django: connects the receivers and the checks."""
 
 from django.apps import AppConfig
 from django.utils.translation import gettext_lazy as _
@@ -9,3 +9,9 @@ class SettingsAppConfig(AppConfig):
     label = "sessionmgr_settings"
     verbose_name = _("System settings")
     default_auto_field = "django.db.models.BigAutoField"
+
+    def ready(self) -> None:
+        from settings_app import checks, receivers
+
+        checks.register_all()
+        receivers.connect(self)

@@ -16,3 +16,5 @@ STORAGES = {
     **STORAGES,
     "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
 }
+#: No connection beside the test's own.
+SESSIONMGR_POLICY_REFRESH = "request"

@@ -1,0 +1,94 @@
+"""About: the versions, the limits in force and where each comes from, and one's own sign-in."""
+
+from datetime import datetime
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any, NamedTuple
+
+from django.http import HttpRequest
+from django.utils.translation import gettext as _
+
+from sessionmgr import sources
+from sessionmgr.core.decision import explain
+from sessionmgr.core.policy import Policy
+from sessionmgr.enforcement import judgement_of
+from sessionmgr.sources import DEFAULT_SCOPE
+from settings_app.conf import conf
+from settings_app.models import Environment, database
+from settings_app.values import DEFAULTS, FIELDS, minutes, values_of
+from settings_app.words import LIMITS, NAMES, policy_words, span_words, value_words
+
+DISTRIBUTION = "django-sessionmgr"
+
+
+class Number(NamedTuple):
+    """One value of the policy in force, and where it comes from."""
+
+    name: str
+    value: str
+    source: str
+
+
+class Limit(NamedTuple):
+    """One limit on one's own sign-in."""
+
+    name: str
+    ends_at: datetime
+    left: str
+    binds: bool
+
+
+@cache
+def app_version() -> str:
+    """Return the version of the installed app; where it runs from its sources it has none."""
+    try:
+        return version(DISTRIBUTION)
+    except PackageNotFoundError:
+        return _("from sources")
+
+
+def about_context(request: HttpRequest) -> dict[str, Any]:
+    """Return what the About page tells a signed-in user."""
+    judged = judgement_of(request)
+    scope = DEFAULT_SCOPE if judged is None else judged.scope
+    policy = sources.current_policy(scope) if judged is None else judged.policy
+    environment = Environment.objects.using(database()).filter(slug=scope).first()
+    return {
+        "title": _("About"),
+        "app_version": app_version(),
+        "environment": environment,
+        "policy": policy_words(policy),
+        "numbers": numbers_of(policy),
+        "policy_version": policy.version,
+        "limits": [] if judged is None else limits_of(judged.decision),
+        "authenticated_at": None if judged is None else judged.state.authenticated_at,
+    }
+
+
+def numbers_of(policy: Policy) -> list[Number]:
+    """Return each value of ``policy`` with where it comes from."""
+    values = values_of(policy)
+    return [
+        Number(str(NAMES[field]), value_words(field, values[field]), _origin(policy, field))
+        for field in FIELDS
+    ]
+
+
+def _origin(policy: Policy, field: str) -> str:
+    if conf.SESSIONMGR_RESTORE_DEFAULTS:
+        return _("default, restored by the site's operator")
+    if not policy.version:
+        return _("default")
+    if values_of(policy)[field] == DEFAULTS[field]:
+        return _("System Settings, version %(version)s (the default)") % {
+            "version": policy.version
+        }
+    return _("System Settings, version %(version)s") % {"version": policy.version}
+
+
+def limits_of(decision: Any) -> list[Limit]:
+    """Return until when this sign-in lasts and why, the first to end first."""
+    return [
+        Limit(str(LIMITS[each.reason]), each.ends_at, span_words(minutes(each.left)), each.binds)
+        for each in explain(decision)
+    ]

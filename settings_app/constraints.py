@@ -1,0 +1,38 @@
+"""The rules of the settings page as database constraints, made from the core's own tables."""
+
+from django.db.models import BaseConstraint, CheckConstraint, F, Q
+
+from sessionmgr.core.policy import BOUNDS, Policy, joint_rules
+from settings_app.values import CUSTOM, PROVIDER, minutes
+
+
+def constraints() -> list[BaseConstraint]:
+    """Return one named constraint per rule of ``core.policy.problems``."""
+    return [*_known_choice(), *_ranges(), *_joint_rules()]
+
+
+def _known_choice() -> list[CheckConstraint]:
+    condition = Q(session_timeout__in=[PROVIDER, CUSTOM])
+    return [CheckConstraint(name="settings_session_timeout_known", condition=condition)]
+
+
+def _ranges() -> list[CheckConstraint]:
+    return [
+        CheckConstraint(
+            name=f"settings_{field}_range",
+            condition=Q((f"{field}__gte", minutes(least)), (f"{field}__lte", minutes(most))),
+        )
+        for field, (least, most) in BOUNDS.items()
+    ]
+
+
+def _joint_rules() -> list[CheckConstraint]:
+    """Return the rules between fields; one that holds only for a custom length says so."""
+    always = joint_rules(Policy(custom_length=False))
+    made = []
+    for field, other in joint_rules(Policy(custom_length=True)):
+        condition = Q((f"{field}__lt", F(other)))
+        if (field, other) not in always:
+            condition |= Q(session_timeout=PROVIDER)
+        made.append(CheckConstraint(name=f"settings_{field}_below_{other}", condition=condition))
+    return made

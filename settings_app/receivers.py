@@ -1,0 +1,36 @@
+"""What the app listens to: the first migration, and changed settings in tests."""
+
+from typing import Any
+
+from django.core.signals import setting_changed
+from django.db.models.signals import post_migrate
+
+from sessionmgr.sources import DEFAULT_SCOPE
+
+
+def connect(app_config: Any) -> None:
+    """Connect each receiver, once."""
+    post_migrate.connect(
+        create_default_environment,
+        sender=app_config,
+        dispatch_uid="sessionmgr_settings.create_default_environment",
+    )
+    setting_changed.connect(forget_policy, dispatch_uid="sessionmgr_settings.forget_policy")
+
+
+def create_default_environment(using: str, apps: Any, **kwargs: Any) -> None:
+    """Make the environment ``main`` where there is none, as Django does for its sites."""
+    try:
+        environments = apps.get_model("sessionmgr_settings", "Environment").objects.using(using)
+    except LookupError:
+        return  # Migrated back to nothing.
+    if not environments.exists():
+        environments.create(slug=DEFAULT_SCOPE, name="Main", version="9.2.0.1", kind="application")
+
+
+def forget_policy(setting: str, **kwargs: Any) -> None:
+    """Ask anew once a setting of ours is another one."""
+    from settings_app import source
+
+    if setting.startswith("SESSIONMGR_"):
+        source.invalidate()

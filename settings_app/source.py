@@ -1,0 +1,155 @@
+"""The policy in force, held in process at most one second and refreshed beside the requests.
+
+``current_policy`` is what SESSIONMGR_POLICY_SOURCE points at. In steady state it costs a look
+into a dict: a thread, started by the first use and stopped a minute after the last, asks the
+database twice a second. Where it cannot keep up the request asks for itself, so that nobody is
+judged by a policy that is older than a second.
+"""
+
+import atexit
+import logging
+import os
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass
+from time import monotonic
+
+from django.db import connections
+from django.http import HttpRequest
+
+from sessionmgr.core.policy import Policy
+from sessionmgr.sources import DEFAULT_SCOPE
+from settings_app.conf import conf
+from settings_app.models import SystemSettings, database
+from settings_app.values import FIELDS, policy_of
+
+logger = logging.getLogger("settings_app")
+
+#: How old a policy may be, how often the thread asks, and how long it goes on unused; seconds.
+HELD_FOR = 1.0
+ASK_EVERY = 0.5
+UNUSED_FOR = 60.0
+
+NO_SETTINGS = Policy()
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """What the database said at ``at`` (monotonic, taken before it was asked)."""
+
+    policies: Mapping[str, Policy]
+    at: float
+
+
+class Holder:
+    """One process's held policies. Lives anew after a fork: threads do not come along."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.held: Held | None = None
+        self.used_at = 0.0
+        self.generation = 0
+        self.thread: threading.Thread | None = None
+        self.stopping = threading.Event()
+
+    def keep(self, held: Held, generation: int) -> None:
+        """Hold what was read, unless a save or a later answer has overtaken it."""
+        with self.lock:
+            is_latest = self.held is None or held.at >= self.held.at
+            if generation == self.generation and is_latest:
+                self.held = held
+
+    def forget(self) -> None:
+        """Have the next use ask; what is being read now is not kept."""
+        with self.lock:
+            self.generation += 1
+            self.held = None
+
+    def ensure_thread(self) -> None:
+        """Start the thread unless it runs."""
+        with self.lock:
+            if self.thread is None or not self.thread.is_alive():
+                self.stopping.clear()
+                self.thread = threading.Thread(
+                    target=self.run, name="sessionmgr-policy", daemon=True
+                )
+                self.thread.start()
+
+    def run(self) -> None:
+        """Ask again and again until nobody uses the answers; close the connection then."""
+        is_failing = False
+        alias = database()
+        try:
+            while not self.stopping.wait(ASK_EVERY) and monotonic() - self.used_at < UNUSED_FOR:
+                try:
+                    connections[alias].close_if_unusable_or_obsolete()
+                    generation = self.generation
+                    self.keep(read(), generation)
+                    is_failing = False
+                except Exception:
+                    # The held policy ages, and the next request meets the fault itself.
+                    if not is_failing:
+                        logger.warning("The settings could not be read.", exc_info=True)
+                    is_failing = True
+                    connections[alias].close()
+        finally:
+            connections[alias].close()
+
+    def stop(self) -> None:
+        """End the thread and wait for it."""
+        self.stopping.set()
+        if self.thread is not None and self.thread is not threading.current_thread():
+            self.thread.join(timeout=2)
+
+
+_holder = Holder()
+
+
+def current_policy(scope: HttpRequest | str) -> Policy:
+    """Return the policy in force for a request or a scope; at most one second old."""
+    if not isinstance(scope, str):
+        scope = getattr(scope, "sessionmgr_scope", DEFAULT_SCOPE)
+    holder = _holder
+    now = holder.used_at = monotonic()
+    held = holder.held
+    if held is None or now - held.at >= HELD_FOR:
+        held = _ask(holder)
+    return held.policies.get(scope, NO_SETTINGS)
+
+
+def invalidate() -> None:
+    """Have this process see a committed save at once; others see it within a second."""
+    _holder.forget()
+
+
+def read() -> Held:
+    """Ask the database for every scope's policy: one query, none where defaults are restored."""
+    at = monotonic()
+    if conf.SESSIONMGR_RESTORE_DEFAULTS:
+        return Held({}, at)
+    rows = SystemSettings.objects.using(database()).values("environment__slug", "version", *FIELDS)
+    return Held({row["environment__slug"]: policy_of(row, row["version"]) for row in rows}, at)
+
+
+def _ask(holder: Holder) -> Held:
+    generation = holder.generation
+    held = read()
+    if not _is_saving():
+        holder.keep(held, generation)
+        if conf.SESSIONMGR_POLICY_REFRESH == "thread":
+            holder.ensure_thread()
+    return held
+
+
+def _is_saving() -> bool:
+    """Return whether this connection has a save to commit: what it reads may yet be undone."""
+    return any(entry[1] is invalidate for entry in connections[database()].run_on_commit)
+
+
+def _start_anew() -> None:
+    global _holder
+    _holder = Holder()
+
+
+os.register_at_fork(after_in_child=_start_anew)
+atexit.register(lambda: _holder.stop())
