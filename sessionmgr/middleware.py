@@ -15,7 +15,7 @@ from django.contrib import auth
 from django.contrib.sessions.backends.base import UpdateError
 from django.db import InterfaceError, OperationalError, connections
 from django.http import HttpRequest, HttpResponseBase
-from django.utils.cache import patch_cache_control, patch_vary_headers
+from django.utils.cache import patch_cache_control
 from django.utils.functional import SimpleLazyObject
 
 from sessionmgr import answers
@@ -84,7 +84,7 @@ class SessionEnforcementMiddleware:
         if not isinstance(session, SessionStore):
             return response
         try:
-            if session.modified and response.status_code < HTTPStatus.INTERNAL_SERVER_ERROR:
+            if will_be_saved(session, response):
                 session.save_early()
             if answers.demands_sign_in(response):
                 response = answer_for(request, session, response)
@@ -136,6 +136,12 @@ def answer_for(
     return answers.refused(request, reason)
 
 
+def will_be_saved(session: SessionStore, response: HttpResponseBase) -> bool:
+    """Return whether SessionMiddleware is going to save the session."""
+    is_error = response.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR
+    return session.modified and not session.is_empty() and not is_error
+
+
 def interrupted(
     request: HttpRequest, session: SessionStore, response: HttpResponseBase
 ) -> HttpResponseBase:
@@ -143,7 +149,9 @@ def interrupted(
     if session.judgement is None:
         return response  # An anonymous one: SessionMiddleware says so itself.
     session.drop()
-    return answers.refused(request, session.why_ended())
+    reason = session.why_ended()
+    session.forget_cookie()
+    return answers.refused(request, reason)
 
 
 def due_stamp(request: HttpRequest, session: SessionStore) -> datetime | None:
@@ -177,8 +185,11 @@ def add_headers(response: HttpResponseBase, judgement: Judgement) -> None:
     entry = server_timing(judgement)
     response.headers["Server-Timing"] = f"{timing}, {entry}" if timing else entry
     if response.headers.get("Content-Type", "").startswith("text/html"):
-        patch_cache_control(response, no_store=True, private=True)
-        patch_vary_headers(response, ["Cookie"])
+        # Vary: Cookie is SessionMiddleware's part, for a session that was looked at.
+        if "Cache-Control" in response.headers:
+            patch_cache_control(response, no_store=True, private=True)
+        else:
+            response.headers["Cache-Control"] = "no-store, private"
 
 
 def is_outage(error: Exception) -> bool:

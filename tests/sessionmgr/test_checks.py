@@ -21,7 +21,8 @@ def ids(found: list[CheckMessage]) -> list[str | None]:
 
 
 def test_the_reference_project_passes() -> None:
-    assert run_checks() == []
+    ours = [message for message in run_checks() if str(message.id).startswith("sessionmgr.")]
+    assert ours == []
 
 
 def test_ids_are_unique() -> None:

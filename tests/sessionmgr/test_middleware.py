@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
+from django.contrib.sessions.models import Session
 from django.db import DatabaseError, OperationalError, connection
 from django.test import AsyncClient, Client
 from pytest_django import DjangoAssertNumQueries
@@ -317,6 +318,8 @@ def test_writing_to_the_session_after_an_end_begins_an_anonymous_one(ended: Clie
 def test_signing_out_is_not_answered_by_why_one_is_signed_out(signed_in: Client) -> None:
     response = signed_in.post("/session/sign-out/")
     assert response["Location"] == "/session/signed-out/?reason=signed_out"
+    assert response.cookies["sessionid"].value == ""
+    assert not Session.objects.exists()
 
 
 def test_a_session_that_ends_while_the_view_runs_shows_nothing_of_it(signed_in: Client) -> None:
@@ -324,6 +327,8 @@ def test_a_session_that_ends_while_the_view_runs_shows_nothing_of_it(signed_in: 
     assert response.status_code == 302
     assert "reason=signed_out" in response["Location"]
     assert b"secret" not in response.content
+    assert response.cookies["sessionid"].value == ""
+    assert not Session.objects.exists()
 
 
 def test_an_anonymous_session_that_is_gone_is_djangos_matter(client: Client, db: None) -> None:
