@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from django.apps import apps as global_apps
 from django.core.signals import setting_changed
 from django.db.models.signals import post_migrate
 
@@ -18,8 +19,11 @@ def connect(app_config: Any) -> None:
     setting_changed.connect(forget_policy, dispatch_uid="sessionmgr_settings.forget_policy")
 
 
-def create_default_environment(using: str, apps: Any, **kwargs: Any) -> None:
-    """Make the environment ``main`` where there is none, as Django does for its sites."""
+def create_default_environment(using: str, apps: Any = global_apps, **kwargs: Any) -> None:
+    """Make the environment ``main`` where there is none, as Django does for its sites.
+
+    ``flush`` sends the signal too, and without ``apps``.
+    """
     try:
         environments = apps.get_model("sessionmgr_settings", "Environment").objects.using(using)
     except LookupError:
