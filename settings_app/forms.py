@@ -173,6 +173,6 @@ class GeneralForm(forms.Form):
 
 def typed_in(data: QueryDict) -> dict[str, Any]:
     """Return what a request's form held, as ``initial`` of a form that judges nothing."""
-    typed = {name: data.get(name, "") for name in GeneralForm.base_fields}
+    typed: dict[str, Any] = {name: data.get(name, "") for name in GeneralForm.base_fields}
     typed["inactivity_enabled"] = typed["inactivity_enabled"] in ON
     return typed
