@@ -74,3 +74,11 @@ def test_the_ledger_row_is_the_models(key: str) -> None:
 
 def test_a_key_that_is_not_there_finds_nothing(db: None) -> None:
     assert find("x" * 32, using="default", with_user=True) is None
+
+
+def test_a_user_who_is_gone_is_not_joined(key: str) -> None:
+    get_user_model().objects.all()._raw_delete("default")
+    found = find(key, using="default", with_user=True)
+    assert found is not None
+    assert found.ledger is not None
+    assert found.user is None
