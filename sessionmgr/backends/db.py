@@ -25,6 +25,7 @@ from sessionmgr.core.decision import SessionState, decide
 from sessionmgr.core.reasons import EndReason, PolicySource
 from sessionmgr.enforcement import Judgement, end, rekey, start
 from sessionmgr.models import State, UserSession, database, hash_of, overdue, payloads
+from sessionmgr.sweep import sweep
 
 logger = logging.getLogger("sessionmgr")
 
@@ -303,8 +304,6 @@ class SessionStore(DatabaseSessionStore):
     @classmethod
     def clear_expired(cls) -> None:
         """End what is stale, then remove expired payloads that nobody is signed in with."""
-        from sessionmgr.sweep import sweep
-
         using = database()
         now = clock.now(using)
         sweep(now=now, using=using)
