@@ -1,0 +1,59 @@
+# The words a newcomer types. `make demo` and `make test` are all that README promises.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+# Each of these may be given on the command line: make demo PORT=8080
+PORT ?= 8000
+IDP_PORT ?= 9000
+DATA ?= var/demo
+REQUIRE ?=
+export PORT IDP_PORT DATA REQUIRE
+
+.PHONY: demo test lint format bench-request bench-sweep test-races test-model clean
+
+demo: $(VENV)/.runs
+	@$(BIN)/python -m sessionmgr.project.demo
+
+test: $(VENV)/.tests
+	@$(BIN)/python -m tests.gate
+
+lint: $(VENV)/.tests
+	@$(BIN)/python -m tests.gate --only lint
+
+format: $(VENV)/.tests
+	@$(BIN)/ruff check --fix-only --quiet .
+	@$(BIN)/ruff format --quiet .
+
+# Minutes each, so not part of `make test`; docs/explanation holds the results.
+bench-request: $(VENV)/.tests
+	@$(BIN)/python -m benchmarks.request
+
+bench-sweep: $(VENV)/.tests
+	@$(BIN)/python -m benchmarks.sweep
+
+test-races: $(VENV)/.tests
+	@$(BIN)/python -m pytest -m slow -k race
+
+test-model: $(VENV)/.tests
+	@$(BIN)/python -m pytest -m slow -k model
+
+clean:
+	rm -rf $(VENV) .venv313 node_modules build dist var .coverage* .*_cache
+
+# What is installed is installed again when the lists change.
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	  || { echo "Python 3.11 or newer is needed: make PYTHON=/path/to/python3.11"; exit 1; }
+	@$(PYTHON) -m venv $(VENV) \
+	  || { echo "Python's venv module is needed: apt-get install python3-venv"; exit 1; }
+
+$(VENV)/.runs: requirements.txt | $(VENV)/bin/python
+	@echo "Installing what the project runs on …"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	@touch $@
+
+$(VENV)/.tests: requirements.txt requirements-dev.txt | $(VENV)/bin/python
+	@echo "Installing what the tests need …"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	@touch $@ $(VENV)/.runs
