@@ -1,6 +1,7 @@
 """The widget for a base template, and the notice of the inactivity limit for a form."""
 
 import logging
+from functools import cache
 from typing import Any
 
 from django import template
@@ -47,11 +48,17 @@ def _judgement_in(context: Context) -> Judgement | None:
     request = context.get("request")
     if isinstance(request, HttpRequest):
         return judgement_of(request)
+    _tell_of_missing_request()
+    return None
+
+
+@cache
+def _tell_of_missing_request() -> None:
+    # Once for each process: every page would say the same.
     logger.warning(
         "session_timeout prints nothing: the template has no request. "
         "Add django.template.context_processors.request to the context processors."
     )
-    return None
 
 
 def _ends_at(limit: Limit | None) -> Any:

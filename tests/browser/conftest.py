@@ -60,6 +60,8 @@ class Visitor:
     def open(self, path: str) -> Page:
         page = self.context.new_page()
         page.goto(self.base + path)
+        if page.locator("session-timeout").count():
+            page.locator("session-timeout[state][pending='']").wait_for(state="attached")
         return page
 
     def sign_in(self, user: User) -> None:
@@ -81,8 +83,10 @@ class Visitor:
 
 
 def in_state(page: Page, state: str) -> None:
-    """Wait until the widget shows ``state``."""
-    page.locator(f"session-timeout[state={state}]").wait_for(state="attached", timeout=5000)
+    """Wait until the widget shows ``state`` and no answer is due to it."""
+    page.locator(f"session-timeout[state={state}][pending='']").wait_for(
+        state="attached", timeout=5000
+    )
 
 
 @pytest.fixture
@@ -91,10 +95,11 @@ def visitors(
 ) -> Iterator[Callable[..., Visitor]]:
     """Return visitors; afterwards no page of theirs may have complained (CSP, Trusted Types)."""
     settings.ROOT_URLCONF = "tests.browser.pages"
+    settings.LOGIN_REDIRECT_URL = "/form/"
     made: list[Visitor] = []
 
     def visitor(**options: Any) -> Visitor:
-        context = browser.new_context(timezone_id="UTC", locale="en-GB", **options)
+        context = browser.new_context(**{"timezone_id": "UTC", "locale": "en-GB", **options})
         context.set_default_timeout(10_000)
         context.clock.install()
         made.append(Visitor(context, clock, live_server.url))

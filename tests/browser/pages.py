@@ -8,7 +8,7 @@ from django.urls import path
 from sessionmgr.project.urls import urlpatterns as project_urls
 
 PAGE = """{% load sessionmgr i18n %}{% get_current_language_bidi as BIDI %}<!DOCTYPE html>
-<html lang="{% get_current_language as LANG %}{{ LANG }}" dir="{% if BIDI %}rtl{% else %}ltr{% endif %}">
+{% get_current_language as LANG %}<html lang="{{ LANG }}" dir="{{ BIDI|yesno:'rtl,ltr' }}">
 <head>
   <meta charset="utf-8">
   <title>A form</title>

@@ -29,11 +29,12 @@ type View =
 type News =
   | { type: "answer"; kind: Kind; askedAt: number; fact: Fact }
   | { type: "heard" | "told"; fact: Fact }
-  | { type: "failed"; kind: Kind; retryAfter?: number }
+  | { type: "failed"; kind: Kind }
   | { type: "ended"; kind?: Kind; tag?: string; reason: string | null; detail: string }
   | { type: "wake"; restored?: boolean }
-  | { type: "doubt"; told?: boolean }
-  | { type: "hide" | "input" | "stay" | "dismiss" | "tick" };
+  | { type: "hide" | "input" | "stay" | "dismiss" | "doubt" | "tick" };
+
+type Reply = News & { status?: number };
 
 type Effect =
   | { do: "ask" | "renew" | "wipe" }

@@ -1,8 +1,8 @@
 /**
  * <session-timeout> tells people in good time that they will be signed out, and why they were.
  *
- * The server judges; the page asks, shows and forwards. First a pure reducer, then the element
- * with timers, requests and DOM. Why: docs/explanation/widget.md. Types: tests/js/types.d.ts
+ * The server judges; the page asks, shows and forwards: a pure reducer, then the element.
+ * Why: docs/explanation/widget.md. Types: tests/js/types.d.ts
  */
 
 const SECOND = 1000;
@@ -12,6 +12,7 @@ const FRESH = 10 * SECOND; // what is this new needs no second look on waking
 const URGENT = 2 * MINUTE; // the session warning turns from banner to dialog
 const HOLD = 10 * MINUTE; // typed work is kept this long after the end
 const PATIENCE = 8 * SECOND; // a request that takes longer has failed
+const LOST = 9 * SECOND; // and then never came back
 
 /** Seconds left, true at `at`; null or -1: no limit. @returns {Fact} */
 const factOf = (at = 0, /** @type {any[]} */ [idle, session, warnSession, warnIdle, tag, userTag]) => {
@@ -57,21 +58,25 @@ export const initial = (userTag = "", jitter = 0, now = 0) => ({
   detail: "",
 });
 
-const endOf = (/** @type {Fact} */ fact) => Math.min(fact.idleEndsAt, fact.sessionEndsAt);
-const idleFrom = (/** @type {Fact} */ fact) => fact.idleEndsAt - fact.warnIdle;
-const sessionFrom = (/** @type {Fact} */ fact) => fact.sessionEndsAt - fact.warnSession;
+/** When the warnings open, and when the session ends. @param {Fact} fact */
+const fate = ({ idleEndsAt, sessionEndsAt, warnIdle, warnSession }) => ({
+  idle: idleEndsAt < sessionEndsAt ? idleEndsAt - warnIdle : Infinity,
+  session: sessionEndsAt - warnSession,
+  urgent: sessionEndsAt - URGENT,
+  end: Math.min(idleEndsAt, sessionEndsAt),
+});
 
-/** Of the limits that are near, the one that binds. @param {Fact} fact @param {number} now */
-const due = (fact, now) => {
-  if (now >= idleFrom(fact) && fact.idleEndsAt < fact.sessionEndsAt) return "idle";
-  return now >= sessionFrom(fact) ? "session" : null;
+/** Of the limits that are near, the one that binds. @param {Fact} fact */
+const due = (fact, now = 0) => {
+  const { idle, session } = fate(fact);
+  return now >= idle ? "idle" : now >= session ? "session" : null;
 };
 
 const isUnseen = (/** @type {Known} */ { inputAt, creditedAt }) => inputAt > creditedAt;
 const isFinal = (/** @type {Known} */ { phase }) => phase === "cleared" || phase === "replaced";
 
-/** When the server must be asked or told again. @param {Known} state @param {number} now */
-const contactAt = (state, now) => {
+/** When the server must be asked or told again. @param {Known} state */
+const contactAt = (state, now = 0) => {
   const poll = POLL * (1 + state.jitter);
   const left = state.fact.idleEndsAt - now;
   const beat = left < Infinity ? Math.min(Math.max(left / 5, 15 * SECOND), MINUTE) : poll;
@@ -81,16 +86,13 @@ const contactAt = (state, now) => {
   );
 };
 
-/**
- * The one step: what the page knows next, and what is to be done.
- * @param {Known} previous @param {News} news @param {number} now
- */
-export function reduce(previous, news, now) {
+/** What the page knows next, and does. @param {Known} previous @param {News} news */
+export function reduce(previous, news, now = 0) {
   /** @type {Turn} */
   const turn = { state: { ...previous }, now, effects: [] };
   if (!isFinal(previous)) take(turn, news);
   if (!isFinal(turn.state)) settle(turn);
-  return { state: turn.state, effects: turn.effects };
+  return turn;
 }
 
 /** @param {Turn} turn @param {News} news */
@@ -131,15 +133,11 @@ function take(turn, news) {
       if (now - state.heardAt > FRESH) contact(turn);
       break;
     case "doubt":
-      // Some other 401 may come again and again.
-      if (news.told || now - state.askedAt > FRESH) contact(turn);
+      contact(turn);
   }
 }
 
-/**
- * The server's own answer: only this ends a doubt, revives an ended page or changes session.
- * @type {Step<"answer">}
- */
+/** Only this ends a doubt, revives an ended page or changes session. @type {Step<"answer">} */
 function accept({ state, now, effects }, { kind, askedAt, fact }) {
   const isEnded = state.phase === "ended";
   if (isEnded && askedAt < state.endedAt) return;
@@ -151,7 +149,7 @@ function accept({ state, now, effects }, { kind, askedAt, fact }) {
   }
   if (isEnded || (state.fact.tag && fact.tag !== state.fact.tag)) effects.push({ do: "renew" });
   if (isEnded) state.phase = "active";
-  if (kind !== "ask") state.creditedAt = Math.max(state.creditedAt, askedAt);
+  if (kind !== "ask") state.creditedAt = askedAt;
   state.userTag = fact.userTag;
   state.unsure = false;
   state.problem = kind === "explicit" && due(fact, now) === "idle";
@@ -159,10 +157,7 @@ function accept({ state, now, effects }, { kind, askedAt, fact }) {
   effects.push({ do: "tell", news: { type: "told", fact } });
 }
 
-/**
- * A response header or another tab. About another session it is a reason to ask, no more.
- * @type {Step<"heard" | "told">}
- */
+/** What is said of another session is a reason to ask, no more. @type {Step<"heard" | "told">} */
 function overhear(turn, { type, fact }) {
   const { state, effects } = turn;
   if (fact.at <= state.heardAt) return;
@@ -179,7 +174,7 @@ function overhear(turn, { type, fact }) {
 /** @param {State} state @param {Fact} fact */
 function learn(state, fact) {
   state.fact = fact;
-  state.heardAt = Math.max(state.heardAt, fact.at);
+  state.heardAt = fact.at;
   if (state.pending === "ask") state.pending = null;
 }
 
@@ -199,7 +194,7 @@ function send({ state, now, effects }, kind) {
   effects.push(kind === "ask" ? { do: kind } : { do: "touch", kind, age });
 }
 
-/** Reach the server: forward input it has not seen, else just ask. @param {Turn} turn */
+/** Forward input that the server has not seen, else just ask. @param {Turn} turn */
 function contact(turn) {
   const { state } = turn;
   const isReport = isUnseen(state) && state.phase !== "ended";
@@ -210,7 +205,7 @@ function contact(turn) {
 function settle(turn) {
   const { state, now, effects } = turn;
   const { fact, failures } = state;
-  if (now - state.askedAt > PATIENCE + SECOND) state.pending = null;
+  if (now >= state.askedAt + LOST) state.pending = null;
   if (state.phase === "ended") {
     if (now < state.endedAt + HOLD) return;
     state.phase = "cleared";
@@ -218,14 +213,13 @@ function settle(turn) {
     return;
   }
   const limit = due(fact, now);
-  const isOver = state.unsure || now >= endOf(fact);
+  const isOver = state.unsure || now >= fate(fact).end;
   // A warning waits until the server has confirmed it, or cannot be reached.
   const isConfirmed =
+    !limit ||
     limit === state.limit ||
     failures > 0 ||
-    (limit === "idle"
-      ? state.heardAt >= idleFrom(fact) && !isUnseen(state)
-      : !limit || state.heardAt >= sessionFrom(fact));
+    (state.heardAt >= fate(fact)[limit] && !(limit === "idle" && isUnseen(state)));
   state.limit = !isOver && isConfirmed ? limit : null;
   state.phase = isOver ? "verifying" : state.limit ? "warning" : "active";
   if (state.limit !== "session") state.dismissed = 0;
@@ -233,45 +227,33 @@ function settle(turn) {
   if (isWanted && now >= state.retryAt) contact(turn);
 }
 
-/** When the page must look again, or Infinity. @param {Known} state @param {number} now */
-export function nextLook(state, now) {
-  const { fact, phase, retryAt, askedAt, endedAt } = state;
-  const instants = [
-    retryAt,
-    askedAt + PATIENCE + 2 * SECOND,
-    endOf(fact),
-    idleFrom(fact),
-    sessionFrom(fact),
-    fact.sessionEndsAt - URGENT,
-    contactAt(state, now),
-  ];
-  if (isFinal(state)) return Infinity;
-  return phase === "ended" ? endedAt + HOLD : Math.min(...instants.filter((at) => at > now));
-}
+/** When the page must look again, or Infinity. @param {Known} state */
+export const nextLook = (state, now = 0) =>
+  Math.min(
+    ...[
+      state.retryAt,
+      state.askedAt + LOST,
+      state.endedAt + HOLD,
+      contactAt(state, now),
+      ...Object.values(fate(state.fact)),
+    ].filter((at) => at > now),
+  );
 
-/** What to show: "active" is nothing. @param {Known} state @param {number} now @returns {View} */
-export function shown({ phase, limit, fact, failures, dismissed }, now) {
+/** What to show: "active" is nothing. @param {Known} state @returns {View} */
+export function shown({ phase, limit, fact, failures, dismissed }, now = 0) {
   if (phase === "verifying") return failures ? "offline" : "checking";
   if (phase !== "warning") return phase;
   if (limit === "idle") return limit;
-  const isUrgent = now >= fact.sessionEndsAt - URGENT;
+  const isUrgent = now >= fate(fact).urgent;
   if (isUrgent && dismissed < 2) return "session";
   return dismissed === 1 && !isUrgent ? "active" : "banner";
 }
 
-/** The step to announce: whole minutes, then 40 and 20 s. */
-export const milestone = (left = 0) =>
-  left > 60 ? Math.ceil(left / 60) * 60 : left > 40 ? 60 : left > 20 ? 40 : 20;
-
-/** The status JSON's names, in the order of factOf. */
-const FIELDS = [
-  "idle_seconds",
-  "session_seconds",
-  "warn_session_seconds",
-  "warn_idle_seconds",
-  "session_tag",
-  "user_tag",
-];
+/** The step to announce: whole minutes, in the last one 40 and 20 s. */
+export const milestone = (left = 0) => {
+  const size = left > 60 ? 60 : 20;
+  return Math.ceil(left / size) * size;
+};
 
 /** @type {typeof HTMLElement} */
 const Base = globalThis.HTMLElement ?? class {};
@@ -279,7 +261,7 @@ const Base = globalThis.HTMLElement ?? class {};
 /** @returns {any[]} */
 const all = (/** @type {ParentNode} */ root, query = "") => [...root.querySelectorAll(query)];
 
-/** Dialogs, banner, words and addresses come with the template sessionmgr/session_timeout.html. */
+/** Dialogs, words and addresses are in the template sessionmgr/session_timeout.html. */
 export class SessionTimeout extends Base {
   #state = initial();
   #gone = new AbortController();
@@ -292,11 +274,11 @@ export class SessionTimeout extends Base {
   #announced = 0;
   #worded = 0; // the end that the sentence on screen tells
   #prefix = "";
-  /** @type {string | undefined} */
+  /** @type {any} */
   #lang;
-  /** @type {BroadcastChannel | undefined} */
+  /** @type {any} */
   #channel;
-  /** @type {PerformanceObserver | undefined} */
+  /** @type {any} */
   #observer;
 
   connectedCallback() {
@@ -313,17 +295,17 @@ export class SessionTimeout extends Base {
     this.#lock(false);
   }
 
-  /** Ask for more time, as "Stay signed in" does. */
+  /** As "Stay signed in" does. */
   extend() {
     this.#take({ type: "stay" });
   }
 
   /** Ask the server how the session stands. */
   sync() {
-    this.#take({ type: "doubt", told: true });
+    this.#take({ type: "doubt" });
   }
 
-  /** Take what people do in a document (a same-origin frame's) as activity. @param {Document} doc */
+  /** Take input in a document, as of a same-origin frame, as activity. @param {Document} doc */
   watch(doc) {
     this.#on(doc, "pointerdown keydown input wheel touchstart", ({ isTrusted, type }) => {
       if (!isTrusted) return;
@@ -357,13 +339,16 @@ export class SessionTimeout extends Base {
       for (const entry of list.getEntries()) this.#hear(entry);
     });
     this.#observer.observe({ type: "resource", buffered: true });
-    this.#take({ type: document.hidden ? "hide" : "tick" });
+    this.#look();
+  }
+
+  #look() {
+    this.#take({ type: document.hidden ? "hide" : "wake" });
   }
 
   #listen() {
-    const look = () => this.#take({ type: document.hidden ? "hide" : "wake" });
-    this.#on(window, "focus online", look);
-    this.#on(document, "visibilitychange resume", look);
+    this.#on(window, "focus online", () => this.#look());
+    this.#on(document, "visibilitychange resume", () => this.#look());
     this.#on(window, "pageshow", ({ persisted }) => {
       if (persisted) this.#take({ type: "wake", restored: true });
     });
@@ -373,21 +358,17 @@ export class SessionTimeout extends Base {
     });
     this.#on(window, "pagehide", ({ persisted }) => {
       this.#take({ type: "hide" });
-      // The next page is about to show, so the server has answered the sign-out.
-      if (isLeaving) this.#channel?.postMessage({ type: "doubt", told: true });
+      // The next page is there: the server has answered.
+      if (isLeaving) this.#channel.postMessage({ type: "doubt" });
       if (persisted) this.#lock(true); // what is kept for Back is kept veiled
     });
-    this.#on(this, "click", ({ target }) => {
-      const type = target.closest("[data-event]")?.dataset.event;
-      if (type) this.#take({ type });
-    });
     this.#on(this, "close", () => this.#render());
-    this.#on(this, "cancel keydown", (event) => {
-      // Keys meant for the page underneath must not answer.
-      const isEarly = Date.now() - this.#openedAt < SECOND / 2;
-      const { escape } = event.target.dataset;
-      if (event.key ? isEarly && /^( |Enter)$/.test(event.key) : true) event.preventDefault();
-      if (!event.key && !isEarly && escape) this.#take({ type: escape });
+    this.#on(this, "click cancel", (event) => {
+      const name = event.type === "cancel" ? "escape" : "event";
+      const type = event.target.closest(`[data-${name}]`)?.dataset[name];
+      if (name === "escape") event.preventDefault();
+      // A key (no detail) may have been meant for the page.
+      if (type && (event.detail || Date.now() - this.#openedAt > SECOND / 2)) this.#take({ type });
     });
   }
 
@@ -401,11 +382,11 @@ export class SessionTimeout extends Base {
       return;
     }
     for (const { name, description } of serverTiming) {
-      // Not timeOrigin + responseStart: that drifts from Date.now().
+      // timeOrigin + responseStart would drift.
       const fact = parse(description, Date.now() - performance.now() + responseStart);
       if (name === "session" && fact) return this.#take({ type: "heard", fact });
     }
-    if (responseStatus === 401) this.#take({ type: "doubt" });
+    if (responseStatus === 401) this.#look();
   }
 
   /** @param {News} news */
@@ -416,7 +397,7 @@ export class SessionTimeout extends Base {
     for (const effect of effects) {
       if (effect.do === "ask") this.#ask();
       else if (effect.do === "touch") this.#touch(effect.kind, effect.age);
-      else if (effect.do === "tell") this.#channel?.postMessage(effect.news);
+      else if (effect.do === "tell") this.#channel.postMessage(effect.news);
       else if (effect.do === "renew") this.#renew();
       else this.#wipe();
     }
@@ -441,13 +422,13 @@ export class SessionTimeout extends Base {
     const body = new URLSearchParams({ kind, age: `${age}` });
     let news = await this.#fetch(kind, body);
     if (news.status === 403) {
-      news = await this.#fetch(kind); // for a token that fits
-      if (news.type === "answer") news = await this.#fetch(kind, body);
+      await this.#fetch(kind); // for a token that fits
+      news = await this.#fetch(kind, body);
     }
     this.#take(news);
   }
 
-  /** @param {Kind} kind @param {URLSearchParams} [body] @returns {Promise<News & {status?: number}>} */
+  /** @param {Kind} kind @param {URLSearchParams} [body] @returns {Promise<Reply>} */
   async #fetch(kind, body) {
     const askedAt = Date.now();
     try {
@@ -455,20 +436,22 @@ export class SessionTimeout extends Base {
         method: body ? "POST" : "GET",
         body,
         headers: { Accept: "application/json", "X-CSRFToken": this.#csrf },
-        cache: "no-store",
-        redirect: "manual",
         keepalive: !!body,
         signal: AbortSignal.timeout(PATIENCE),
       });
-      const { status, type } = response;
+      const { status } = response;
       const at = Date.now();
       const json = await response.json().catch(() => ({}));
-      if (json.state === "live") {
+      // After a sleep in between nobody knows when it was true.
+      if (json.state === "live" && at - askedAt < PATIENCE) {
         this.#csrf = json.csrf_token || this.#csrf;
-        return { type: "answer", kind, askedAt, fact: factOf(at, FIELDS.map((key) => json[key])) };
+        const seconds = [json.idle_seconds, json.session_seconds];
+        const warnings = [json.warn_session_seconds, json.warn_idle_seconds];
+        const fact = factOf(at, [...seconds, ...warnings, json.session_tag, json.user_tag]);
+        return { type: "answer", kind, askedAt, fact };
       }
-      if (type === "opaqueredirect" || (status === 401 && json.code)) {
-        return { type: "ended", kind, reason: json.reason ?? null, detail: json.title ?? "" };
+      if (status === 401 && json.code) {
+        return { type: "ended", kind, reason: json.reason, detail: json.title };
       }
       return { type: "failed", kind, status };
     } catch {
@@ -476,7 +459,7 @@ export class SessionTimeout extends Base {
     }
   }
 
-  /** The forms of a page that goes on need tokens of the new session. */
+  /** A page that goes on needs the new session's tokens. */
   #renew() {
     for (const field of all(document, "[name=csrfmiddlewaretoken]")) field.value = this.#csrf;
     this.#emit("resumed", { csrf: this.#csrf });
@@ -485,8 +468,8 @@ export class SessionTimeout extends Base {
   /** Leave nothing of the page but this element. */
   #wipe() {
     this.removeAttribute("typed");
-    for (const node of all(document.body, ":not(:has(session-timeout), session-timeout, session-timeout *)"))
-      node.remove();
+    const kept = "link, session-timeout, session-timeout *, :has(session-timeout)";
+    for (const node of all(document.body, `:not(${kept})`)) node.remove();
   }
 
   #emit(name = "", detail = {}) {
@@ -507,9 +490,9 @@ export class SessionTimeout extends Base {
     const wait = Math.min(nextLook(this.#state, now) - now, limit ? SECOND : 60 * MINUTE);
     clearTimeout(this.#timer);
     this.#timer = setTimeout(() => this.#take({ type: "tick" }), wait);
-    this.toggleAttribute("busy", pending === "explicit");
+    this.setAttribute("pending", pending ?? "");
     this.toggleAttribute("problem", problem);
-    this.toggleAttribute("near", now >= sessionFrom(fact));
+    this.toggleAttribute("near", now >= fate(fact).session);
     this.#mark(document.hidden && limit ? `(${this.#span(left, "short")}) ` : "");
     const isNew = view !== this.getAttribute("state");
     if (isNew || part?.open === false) {
@@ -518,14 +501,17 @@ export class SessionTimeout extends Base {
       this.#show(part, view);
       this.#emit("state", { state: view, reason });
     }
-    if (part && (isNew || Math.abs(endsAt - this.#worded) > 2 * SECOND)) {
-      this.#worded = endsAt; // else the words stay as they are, for who listens
-      this.#word(part, endsAt, left);
+    if (!part) return;
+    if (isNew || Math.abs(endsAt - this.#worded) > 2 * SECOND) {
+      this.#worded = endsAt; // else the words stay, for who listens
+      for (const node of all(part, "[data-text]")) {
+        node.textContent = this.#fill(node.dataset.text, left, endsAt);
+      }
     }
-    if (limit && part?.open) this.#count(part, left);
+    if (limit && part.open) this.#count(part, left);
   }
 
-  /** Wait for a pause in typing, three seconds at most. */
+  /** Until a pause, for three seconds at most. */
   #isTyping(now = 0) {
     this.#guardedAt ||= now;
     const isTyping = now - this.#typedAt < 1.5 * SECOND && now - this.#guardedAt < 3 * SECOND;
@@ -541,47 +527,34 @@ export class SessionTimeout extends Base {
       url.searchParams.set("next", location.pathname + location.search);
       link.href = url;
     }
-    // The last one is closed first, so that screen readers read the new one.
+    // Closed first, so that screen readers read the new one.
     for (const dialog of all(this, "[open]")) dialog.close();
     part?.showModal?.();
     this.#openedAt = Date.now();
     this.#announced = 0;
   }
 
-  /** @param {any} part */
-  #word(part, endsAt = 0, left = 0) {
+  #fill(text = "", left = 0, endsAt = 0) {
     const time = (at = 0) =>
       new Date(at).toLocaleTimeString(this.#lang, { hour: "numeric", minute: "2-digit" });
-    for (const node of all(part, "[data-text]")) {
-      node.textContent = node.dataset.text
-        .replace("{left}", this.#span(left))
-        .replace("{time}", time(endsAt))
-        .replace("{later}", time(this.#state.fact.sessionEndsAt))
-        .replace("{reason}", this.#state.detail);
-    }
+    return text
+      .replace("{left}", this.#span(left))
+      .replace("{time}", time(endsAt))
+      .replace("{later}", time(this.#state.fact.sessionEndsAt))
+      .replace("{reason}", this.#state.detail);
   }
 
   /** @param {any} part */
   #count(part, left = 0) {
-    const [digits, bar, live] = all(part, "[data-count], progress, [data-live]");
-    digits.textContent = new Date(left * SECOND).toLocaleTimeString(this.#lang, {
-      hour: left < 3600 ? undefined : "numeric",
-      minute: "numeric",
-      second: "2-digit",
-      hourCycle: "h23",
-      timeZone: "UTC",
-    });
-    const step = milestone(left);
-    const isFirst = !this.#announced;
-    if (isFirst) bar.max = left;
+    const [count, bar, live] = all(part, "[data-count], progress, [data-live]");
+    count.textContent = this.#span(left);
+    if (!this.#announced) bar.max = left;
     bar.value = left;
-    if (step !== this.#announced) {
-      live.textContent = isFirst ? "" : live.dataset.live.replace("{left}", this.#span(step));
-    }
+    const step = milestone(left);
+    if (step < this.#announced) live.textContent = this.#fill(live.dataset.live, step);
     this.#announced = step;
   }
 
-  /** Begin a hidden tab's title with `prefix`. */
   #mark(prefix = "") {
     const { title } = document;
     if (prefix === this.#prefix) return;
@@ -589,7 +562,7 @@ export class SessionTimeout extends Base {
     this.#prefix = prefix;
   }
 
-  /** A span of time in words. @param {"short" | "long"} unitDisplay */
+  /** @param {"short" | "long"} unitDisplay */
   #span(seconds = 0, unitDisplay = "long") {
     const [unit, size] =
       seconds < 60 ? ["second", 1] : seconds < 7200 ? ["minute", 60] : ["hour", 3600];
