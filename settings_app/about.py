@@ -1,7 +1,6 @@
 """About: the versions, the limits in force and where each comes from, and one's own sign-in."""
 
 from datetime import datetime
-from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any, NamedTuple
 
@@ -9,8 +8,9 @@ from django.http import HttpRequest
 from django.utils.translation import gettext as _
 
 from sessionmgr import sources
-from sessionmgr.core.decision import explain
+from sessionmgr.core.decision import Decision, explain
 from sessionmgr.core.policy import Policy
+from sessionmgr.core.reasons import EndReason
 from sessionmgr.enforcement import judgement_of
 from sessionmgr.sources import DEFAULT_SCOPE
 from settings_app.conf import conf
@@ -36,15 +36,15 @@ class Limit(NamedTuple):
     ends_at: datetime
     left: str
     binds: bool
+    is_moved_by_activity: bool
 
 
-@cache
 def app_version() -> str:
-    """Return the version of the installed app; where it runs from its sources it has none."""
+    """Return the installed app's version in words; run from its sources it has none."""
     try:
-        return version(DISTRIBUTION)
+        return _("version %(version)s") % {"version": version(DISTRIBUTION)}
     except PackageNotFoundError:
-        return _("from sources")
+        return _("run from its sources")
 
 
 def about_context(request: HttpRequest) -> dict[str, Any]:
@@ -66,12 +66,22 @@ def about_context(request: HttpRequest) -> dict[str, Any]:
 
 
 def numbers_of(policy: Policy) -> list[Number]:
-    """Return each value of ``policy`` with where it comes from."""
+    """Return each value of ``policy`` that is in force, with where it comes from."""
     values = values_of(policy)
     return [
         Number(str(NAMES[field]), value_words(field, values[field]), _origin(policy, field))
         for field in FIELDS
+        if _is_in_force(policy, field)
     ]
+
+
+def _is_in_force(policy: Policy, field: str) -> bool:
+    """Return whether ``field`` has an effect: the numbers of a switched-off group have none."""
+    if field in ("max_session_length", "session_warning"):
+        return policy.custom_length
+    if field in ("inactivity_duration", "inactivity_warning"):
+        return policy.inactivity_enabled
+    return True
 
 
 def _origin(policy: Policy, field: str) -> str:
@@ -86,9 +96,15 @@ def _origin(policy: Policy, field: str) -> str:
     return _("System Settings, version %(version)s") % {"version": policy.version}
 
 
-def limits_of(decision: Any) -> list[Limit]:
+def limits_of(decision: Decision) -> list[Limit]:
     """Return until when this sign-in lasts and why, the first to end first."""
     return [
-        Limit(str(LIMITS[each.reason]), each.ends_at, span_words(minutes(each.left)), each.binds)
+        Limit(
+            name=str(LIMITS[each.reason]),
+            ends_at=each.ends_at,
+            left=span_words(minutes(each.left)),
+            binds=each.binds,
+            is_moved_by_activity=each.reason is EndReason.INACTIVITY,
+        )
         for each in explain(decision)
     ]

@@ -10,6 +10,7 @@ from django.db.models import F
 from sessionmgr import clock, models
 from sessionmgr.core.policy import Policy, Problem, is_looser, problems
 from sessionmgr.signals import policy_changed
+from sessionmgr.sweep import sweep_scope
 from settings_app import source
 from settings_app.conf import conf
 from settings_app.models import Environment, SettingsChange, SystemSettings, database
@@ -106,8 +107,6 @@ def _insert(environment: Environment, using: str) -> bool:
 
 def _end_what_is_stale(scope: str, old: Policy, new: Policy) -> None:
     if is_looser(new, old):
-        from sessionmgr.sweep import sweep_scope
-
         using = models.database()
         sweep_scope(scope, old, now=clock.now(using), using=using)
 

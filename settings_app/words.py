@@ -70,7 +70,7 @@ UPPER_ENDS: dict[str, Words] = {
 }
 
 CHOICES: dict[str, Words] = {
-    PROVIDER: _("Default: honour the identity provider's policy"),
+    PROVIDER: _("Honour the identity provider's policy"),
     CUSTOM: _("Set custom"),
 }
 
@@ -168,5 +168,5 @@ LIMITS: dict[EndReason, Words] = {
     EndReason.FALLBACK_LIMIT: _("24 hours, as no identity provider decides"),
     EndReason.LEASE_EXPIRED: _("The identity provider's next confirmation"),
     EndReason.IDENTITY_LIFETIME: _("The longest time without giving credentials"),
-    EndReason.HOST_EXPIRY: _("The time that this site gave the sign-in"),
+    EndReason.HOST_EXPIRY: _("The time for which this site keeps a sign-in"),
 }
