@@ -1,5 +1,5 @@
 /**
- * <session-timeout> tells people in good time that they will be signed out, and why they were.
+ * <session-timeout> tells people in good time that they will be signed out, and then why.
  *
  * The server judges; the page asks, shows and forwards: a pure reducer, then the element.
  * Why: docs/explanation/widget.md. Types: tests/js/types.d.ts
@@ -7,12 +7,12 @@
 
 const SECOND = 1000;
 const MINUTE = 60 * SECOND;
-const POLL = 2 * MINUTE; // a visible page asks at least this often
-const FRESH = 10 * SECOND; // what is this new needs no second look on waking
-const URGENT = 2 * MINUTE; // the session warning turns from banner to dialog
-const HOLD = 10 * MINUTE; // typed work is kept this long after the end
-const PATIENCE = 8 * SECOND; // a request that takes longer has failed
-const LOST = 9 * SECOND; // and then never came back
+const POLL = 2 * MINUTE; // a visible page asks this often
+const FRESH = 10 * SECOND; // no need to ask again on waking
+const URGENT = 2 * MINUTE; // from banner to dialog
+const HOLD = 10 * MINUTE; // work is kept after the end
+const PATIENCE = 8 * SECOND; // for a request
+const LOST = 9 * SECOND; // it did not even fail
 
 /** Seconds left, true at `at`; null or -1: no limit. @returns {Fact} */
 const factOf = (at = 0, /** @type {any[]} */ [idle, session, warnSession, warnIdle, tag, userTag]) => {
@@ -28,8 +28,8 @@ const factOf = (at = 0, /** @type {any[]} */ [idle, session, warnSession, warnId
   };
 };
 
-/** Read `i=1140;a=82000;w=1200;x=300;v=7;s=4f2a` of Server-Timing. @param {string} desc */
-export const parse = (desc, at = 0) => {
+/** Read the session entry of Server-Timing. */
+export const parse = (desc = "", at = 0) => {
   const match = /^i=(-1|\d+);a=(-1|\d+);w=(\d+);x=(\d+);v=\d+;s=(\w+)/.exec(desc);
   return match && factOf(at, [...match.slice(1, 5).map(Number), match[5], ""]);
 };
@@ -75,7 +75,7 @@ const due = (fact, now = 0) => {
 const isUnseen = (/** @type {Known} */ { inputAt, creditedAt }) => inputAt > creditedAt;
 const isFinal = (/** @type {Known} */ { phase }) => phase === "cleared" || phase === "replaced";
 
-/** When the server must be asked or told again. @param {Known} state */
+/** When to ask or tell the server. @param {Known} state */
 const contactAt = (state, now = 0) => {
   const poll = POLL * (1 + state.jitter);
   const left = state.fact.idleEndsAt - now;
@@ -113,7 +113,7 @@ function take(turn, news) {
       state.problem ||= news.kind === "explicit";
       break;
     case "input":
-      // Under the idle warning only its button extends: no stray key press answers it.
+      // The idle warning is answered by its button alone.
       if (state.phase === "active" || state.limit === "session") state.inputAt = now;
       break;
     case "stay":
@@ -162,7 +162,7 @@ function overhear(turn, { type, fact }) {
   const { state, effects } = turn;
   if (fact.at <= state.heardAt) return;
   if (state.phase === "ended" || (state.fact.tag && fact.tag !== state.fact.tag)) {
-    // Once each: two sessions on one origin must not keep each other asking.
+    // Once: two sessions must not keep each other asking.
     if (fact.tag !== state.foreign) contact(turn);
     state.foreign = fact.tag;
   } else if (!state.unsure) {
@@ -194,7 +194,7 @@ function send({ state, now, effects }, kind) {
   effects.push(kind === "ask" ? { do: kind } : { do: "touch", kind, age });
 }
 
-/** Forward input that the server has not seen, else just ask. @param {Turn} turn */
+/** Report input, else just ask. @param {Turn} turn */
 function contact(turn) {
   const { state } = turn;
   const isReport = isUnseen(state) && state.phase !== "ended";
@@ -227,7 +227,7 @@ function settle(turn) {
   if (isWanted && now >= state.retryAt) contact(turn);
 }
 
-/** When the page must look again, or Infinity. @param {Known} state */
+/** When to look again. @param {Known} state */
 export const nextLook = (state, now = 0) =>
   Math.min(
     ...[
@@ -249,7 +249,7 @@ export function shown({ phase, limit, fact, failures, dismissed }, now = 0) {
   return dismissed === 1 && !isUrgent ? "active" : "banner";
 }
 
-/** The step to announce: whole minutes, in the last one 40 and 20 s. */
+/** What to announce: minutes, then 40 and 20 s. */
 export const milestone = (left = 0) => {
   const size = left > 60 ? 60 : 20;
   return Math.ceil(left / size) * size;
@@ -300,12 +300,12 @@ export class SessionTimeout extends Base {
     this.#take({ type: "stay" });
   }
 
-  /** Ask the server how the session stands. */
+  /** Ask the server. */
   sync() {
     this.#take({ type: "doubt" });
   }
 
-  /** Take input in a document, as of a same-origin frame, as activity. @param {Document} doc */
+  /** Take input in a (same-origin frame's) document as activity. @param {Document} doc */
   watch(doc) {
     this.#on(doc, "pointerdown keydown input wheel touchstart", ({ isTrusted, type }) => {
       if (!isTrusted) return;
@@ -329,7 +329,7 @@ export class SessionTimeout extends Base {
     this.#csrf = this.querySelector("input")?.value ?? "";
     try {
       [this.#lang] = Intl.getCanonicalLocales(this.closest("[lang]")?.getAttribute("lang") ?? []);
-    } catch {} // no language tag: the browser's own
+    } catch {} // the browser's own
     this.#channel = new BroadcastChannel("session-timeout");
     this.#on(this.#channel, "message", ({ data }) => this.#take(data));
     this.#listen();
