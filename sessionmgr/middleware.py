@@ -20,7 +20,8 @@ from django.utils.functional import SimpleLazyObject
 
 from sessionmgr import answers
 from sessionmgr.activity import is_activity, resolution
-from sessionmgr.backends.db import SessionStore, SessionUnavailableError
+from sessionmgr.backends.db import SessionStore
+from sessionmgr.backends.door import SessionUnavailableError
 from sessionmgr.enforcement import Judgement
 from sessionmgr.models import UserSession, database
 from sessionmgr.protocol import server_timing
@@ -64,8 +65,13 @@ class SessionEnforcementMiddleware:
     def process_exception(
         self, request: HttpRequest, exception: Exception
     ) -> HttpResponseBase | None:
-        """Answer 503 where the database is lost or locked; leave any other error as it is."""
-        return answers.unavailable(request) if is_outage(exception) else None
+        """Answer where the database is lost or locked, or the session ended under the view."""
+        if is_outage(exception):
+            return answers.unavailable(request)
+        session = getattr(request, "session", None)
+        if isinstance(exception, UpdateError) and getattr(session, "judgement", None) is not None:
+            return interrupted(request, cast(SessionStore, session))
+        return None
 
     def asks_database(self, request: HttpRequest, response: HttpResponseBase) -> bool:
         """Return whether ``after`` will need the database, and so a thread."""
@@ -92,7 +98,8 @@ class SessionEnforcementMiddleware:
                 stamp(request, session)
                 add_headers(response, session.judgement)
         except UpdateError:
-            return interrupted(request, session, response)
+            # Of an anonymous session that is gone SessionMiddleware tells by itself.
+            return response if session.judgement is None else interrupted(request, session)
         except SessionUnavailableError:
             pass
         if session.unavailable:
@@ -142,12 +149,8 @@ def will_be_saved(session: SessionStore, response: HttpResponseBase) -> bool:
     return session.modified and not session.is_empty() and not is_error
 
 
-def interrupted(
-    request: HttpRequest, session: SessionStore, response: HttpResponseBase
-) -> HttpResponseBase:
+def interrupted(request: HttpRequest, session: SessionStore) -> HttpResponseBase:
     """Answer for a session that ended while the view ran: nothing of it is stored or shown."""
-    if session.judgement is None:
-        return response  # An anonymous one: SessionMiddleware says so itself.
     session.drop()
     reason = session.why_ended()
     session.forget_cookie()

@@ -17,7 +17,8 @@ from django.http import HttpRequest
 from django.test import AsyncClient, Client
 from pytest_django import DjangoAssertNumQueries
 
-from sessionmgr.backends.db import SessionStore, SessionUnavailableError
+from sessionmgr.backends.db import SessionStore
+from sessionmgr.backends.door import SessionUnavailableError
 from sessionmgr.core.reasons import EndReason
 from sessionmgr.enforcement import judgement_of
 from sessionmgr.models import State, UserSession, hash_of
@@ -197,15 +198,15 @@ def test_a_touch_between_reading_and_ending_keeps_the_session(
     policy(inactivity_enabled=True)
     client.force_login(alice)
     clock.advance(minutes=31)
-    from sessionmgr.backends import db
+    from sessionmgr.backends import door
 
-    original = db.end
+    original = door.end
 
     def touched_first(session_id: int, reason: EndReason, **kwargs: Any) -> bool:
         UserSession.objects.touch(kwargs["now"] - timedelta(minutes=1))
         return original(session_id, reason, **kwargs)
 
-    monkeypatch.setattr(db, "end", touched_first)
+    monkeypatch.setattr(door, "end", touched_first)
     assert is_signed_in(client)
     assert only_row().state == State.LIVE
 

@@ -331,6 +331,12 @@ def test_a_session_that_ends_while_the_view_runs_shows_nothing_of_it(signed_in: 
     assert not Session.objects.exists()
 
 
+def test_a_session_that_ends_before_its_key_changes_is_not_an_error(signed_in: Client) -> None:
+    response = signed_in.get("/change-key-after-sign-out/", headers={"Accept": "application/json"})
+    assert response.status_code == 401
+    assert response.json()["reason"] == "signed_out"
+
+
 def test_an_anonymous_session_that_is_gone_is_djangos_matter(client: Client, db: None) -> None:
     client.get("/write/")
     assert client.get("/write-after-sign-out/").status_code == 400

@@ -81,6 +81,17 @@ def write_after_sign_out_elsewhere(request: HttpRequest) -> HttpResponse:
     return HttpResponse(f"secret of {request.user}")
 
 
+def change_key_after_sign_out_elsewhere(request: HttpRequest) -> HttpResponse:
+    from sessionmgr.backends.db import SessionStore
+
+    request.session.get("cart")
+    elsewhere = SessionStore(request.session.session_key)
+    elsewhere.get("cart")
+    elsewhere.flush()
+    request.session.cycle_key()
+    return HttpResponse("never reached")
+
+
 def timed(request: HttpRequest) -> HttpResponse:
     response = HttpResponse(f"{request.user}")
     response["Server-Timing"] = "db;dur=5"
@@ -119,6 +130,7 @@ urlpatterns: list[Any] = [
     path("public-page/", public),
     path("write/", write),
     path("write-after-sign-out/", write_after_sign_out_elsewhere),
+    path("change-key-after-sign-out/", change_key_after_sign_out_elsewhere),
     path("timed/", timed),
     path("broken/", broken),
     path("forbidden/", forbidden),
