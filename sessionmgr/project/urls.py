@@ -4,14 +4,21 @@ from django.contrib import admin
 from django.urls import include, path
 
 from sessionmgr import views
+from sessionmgr.project.demo import views as demo
 from settings_app.views import about
 
 urlpatterns = [
-    path("session/", include("sessionmgr.urls")),
-    path("accounts/sign-in/", views.SignInView.as_view(), name="sign_in"),
+    path("", demo.home, name="home"),
+    path("demo/form/", demo.form, name="demo_form"),
+    path("demo/polling/", demo.polling, name="demo_polling"),
+    path("demo/polling/news/", demo.news, name="demo_news"),
+    path("public/", demo.public, name="public"),
     path("about/", about, name="about"),
+    path("accounts/sign-in/", views.SignInView.as_view(), name="sign_in"),
+    path("session/", include("sessionmgr.urls")),
     path("healthz/", views.healthz, name="healthz"),
     path("readyz/", views.readyz, name="readyz"),
+    # Before the admin, which answers every address below its own.
     path("admin/system-settings/", include("settings_app.urls")),
     path("admin/", admin.site.urls),
 ]

@@ -6,3 +6,6 @@ from django.apps import AppConfig
 class DemoConfig(AppConfig):
     name = "sessionmgr.project.demo"
     label = "sessionmgr_demo"
+
+    def ready(self) -> None:
+        from sessionmgr.project import celery  # noqa: F401 - shared tasks find their app by it
