@@ -1,4 +1,4 @@
-"""Fixtures for the settings page: a fresh policy source, the environment, and the form's values."""
+"""Fixtures for the settings page: a fresh policy source, the environment, the form."""
 
 from __future__ import annotations
 

@@ -1,0 +1,75 @@
+"""About: versions, limits in force and where they come from, and one's own sign-in."""
+
+from __future__ import annotations
+
+from importlib.metadata import PackageNotFoundError
+from typing import Any
+
+import pytest
+from django.test import Client
+
+from sessionmgr.core.policy import MINUTE, Policy
+from settings_app import about
+from settings_app.models import Environment
+from settings_app.saving import Author, store
+
+URL = "/about/"
+
+
+def test_who_is_not_signed_in_is_sent_to_sign_in(client: Client, db: None) -> None:
+    assert client.get(URL)["Location"] == f"/accounts/sign-in/?next={URL}"
+
+
+def test_about_tells_versions_limits_and_until_when(client: Client, alice: Any) -> None:
+    client.force_login(alice)
+    html = client.get(URL).content.decode()
+    assert "version 9.2.0.1" in html
+    assert "24 hours, as no identity provider decides" in html
+    assert "up to the identity provider" in html
+    assert "You stay signed in until" in html
+
+
+def test_about_tells_where_each_number_comes_from(
+    client: Client, alice: Any, environment: Environment
+) -> None:
+    policy = Policy(custom_length=True, max_session_length=120 * MINUTE)
+    store(environment, policy, based_on=0, author=Author(name="admin"))
+    client.force_login(alice)
+    told = {number.name: number for number in client.get(URL).context["numbers"]}
+    assert told["Maximum session length"].value == "120 minutes (2 hours)"
+    assert told["Maximum session length"].source == "System Settings, version 1"
+    assert told["Timeout warning"].source == "System Settings, version 1 (the default)"
+    assert "Duration of inactivity" not in told
+
+
+def test_limit_that_binds_comes_first(
+    client: Client, alice: Any, environment: Environment
+) -> None:
+    policy = Policy(custom_length=True, inactivity_enabled=True)
+    store(environment, policy, based_on=0, author=Author(name="admin"))
+    client.force_login(alice)
+    response = client.get(URL)
+    first = response.context["limits"][0]
+    assert first.binds
+    assert first.is_moved_by_activity
+    assert "Whatever you do moves it on." in response.content.decode()
+
+
+def test_restored_defaults_are_named_as_the_source(
+    client: Client, alice: Any, settings: Any
+) -> None:
+    settings.SESSIONMGR_RESTORE_DEFAULTS = True
+    client.force_login(alice)
+    sources = {number.source for number in client.get(URL).context["numbers"]}
+    assert sources == {"default, restored by the site's operator"}
+
+
+def test_version_is_that_of_the_installed_app(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(about, "version", lambda name: "1.2.3")
+    assert about.app_version() == "version 1.2.3"
+
+    def missing(name: str) -> str:
+        raise PackageNotFoundError
+
+    monkeypatch.setattr(about, "version", missing)
+    assert about.app_version() == "run from its sources"

@@ -1,0 +1,71 @@
+"""Each wrong or missing setting is told by a check with a remedy."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from django.core.checks import run_checks
+from django.test import Client
+from django.urls import clear_url_caches
+
+PREFIX = "sessionmgr_settings."
+
+
+def found() -> dict[str, str]:
+    """Return our messages' hints by id."""
+    return {
+        str(message.id).removeprefix(PREFIX): str(message.hint)
+        for message in run_checks()
+        if str(message.id).startswith(PREFIX)
+    }
+
+
+def test_reference_project_has_nothing_to_say() -> None:
+    assert found() == {}
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "check_id"),
+    [
+        ("SESSIONMGR_POLICY_REFRESH", "never", "E002"),
+        ("SESSIONMGR_RESTORE_DEFAULTS", "yes", "E003"),
+        ("SESSIONMGR_RESTORE_DEFAULTS", True, "W003"),
+        ("SESSIONMGR_POLICY_SOURCE", "sessionmgr.sources.fixed_policy", "W001"),
+    ],
+)
+def test_setting_is_told_with_its_remedy(
+    settings: Any, name: str, value: Any, check_id: str
+) -> None:
+    setattr(settings, name, value)
+    assert list(found()) == [check_id]
+    assert found()[check_id]
+
+
+def test_missing_admin_is_told(settings: Any) -> None:
+    from settings_app.checks import check_apps
+
+    settings.INSTALLED_APPS = [
+        app for app in settings.INSTALLED_APPS if app != "django.contrib.admin"
+    ]
+    (message,) = check_apps(None)
+    assert message.id == f"{PREFIX}E001"
+    assert "django.contrib.admin" in str(message.hint)
+
+
+urlpatterns: list[Any] = []
+
+
+@pytest.mark.urls(__name__)
+def test_missing_urls_are_told() -> None:
+    assert "W002" in found()
+
+
+def test_admin_hides_the_link_where_the_page_is_not_mounted(
+    admin_page: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from settings_app import admin
+
+    monkeypatch.setattr(admin, "is_mounted", lambda: False)
+    assert "systemsettings" not in admin_page.get("/admin/").content.decode()
+    clear_url_caches()
