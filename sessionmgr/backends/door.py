@@ -6,6 +6,7 @@ The reading half of the engine; ``backends.db`` writes and ends.
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, cast
 
 from asgiref.sync import sync_to_async
@@ -101,7 +102,7 @@ class Door(DatabaseSessionStore):
             last_activity_at=ledger.last_activity_at,
             policy_source=PolicySource(ledger.policy_source),
             standing=person.standing,
-            payload_expires_at=found.expires_at,
+            payload_expires_at=_limit_of_host(payload, found),
         )
         decision = decide(policy, state, found.now)
         if decision.reason is None:
@@ -171,3 +172,12 @@ class Door(DatabaseSessionStore):
             self.unavailable = True
             logger.error("The session database does not answer: %s", error)
             raise SessionUnavailableError("The session database does not answer.") from error
+
+
+def _limit_of_host(payload: dict[str, Any], found: Found) -> datetime | None:
+    """Return when the payload runs out, where the host has said so or the time has come.
+
+    Else it only means that the payload is written anew long before that.
+    """
+    is_limit = "_session_expiry" in payload or found.expires_at <= found.now
+    return found.expires_at if is_limit else None
