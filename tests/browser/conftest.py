@@ -98,10 +98,11 @@ def visitors(
     settings.LOGIN_REDIRECT_URL = "/form/"
     made: list[Visitor] = []
 
-    def visitor(**options: Any) -> Visitor:
+    def visitor(*, own_clock: bool = True, **options: Any) -> Visitor:
         context = browser.new_context(**{"timezone_id": "UTC", "locale": "en-GB", **options})
         context.set_default_timeout(10_000)
-        context.clock.install()
+        if own_clock:
+            context.clock.install()
         made.append(Visitor(context, clock, live_server.url))
         return made[-1]
 

@@ -40,4 +40,4 @@ def public(request: HttpRequest) -> HttpResponse:
     return HttpResponse(engines["django"].from_string(PAGE).render({}, request))
 
 
-urlpatterns = [*project_urls, path("form/", form), path("public/", public)]
+urlpatterns = [*project_urls, path("form/", form), path("open/", public)]

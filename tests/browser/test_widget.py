@@ -9,6 +9,7 @@ from playwright.sync_api import Page, expect
 from sessionmgr.core.policy import MINUTE, Policy
 from sessionmgr.models import UserSession
 from tests.browser.conftest import Visitor, in_state
+from tests.conftest import Clock
 
 TOUCH = "**/session/touch/"
 ENDPOINTS = "**/session/*/"
@@ -335,7 +336,69 @@ def test_the_admin_has_the_warning_too(
 
 
 def test_nothing_is_printed_for_who_is_not_signed_in(visitors: Callable[..., Visitor]) -> None:
-    page = visitors().open("/public/")
+    page = visitors().open("/open/")
     expect(page.get_by_role("heading", name="A form")).to_be_visible()
     expect(page.locator("session-timeout")).to_have_count(0)
     expect(page.locator("script, link")).to_have_count(0)
+
+
+def test_first_numbers_come_with_the_page_itself(
+    visitors: Callable[..., Visitor], alice: User, clock: Clock, length_policy: Policy
+) -> None:
+    # A browser whose clock is moved by a test tells its scripts nothing of Server-Timing.
+    person = visitors(own_clock=False)
+    person.sign_in(alice)
+    clock.advance(minutes=45)
+    asked: list[str] = []
+    person.context.on("request", lambda request: asked.append(request.url))
+    page = person.open("/form/")
+    in_state(page, "banner")
+    assert [url for url in asked if "/session/" in url] == []
+
+
+def test_any_answer_to_a_script_of_the_page_moves_the_clock(
+    visitors: Callable[..., Visitor], alice: User, clock: Clock, idle_policy: Policy
+) -> None:
+    person = visitors(own_clock=False)
+    person.sign_in(alice)
+    page = person.open("/form/")
+    in_state(page, "active")
+    clock.advance(minutes=25, seconds=30)
+    page.evaluate(
+        "fetch('/form/', {headers: {'X-Session-Passive': '1'}}).then((answer) => answer.text())"
+    )
+    in_state(page, "idle")
+
+
+def test_a_refused_request_of_the_page_makes_it_ask(
+    visitors: Callable[..., Visitor], alice: User, clock: Clock, idle_policy: Policy
+) -> None:
+    person = visitors(own_clock=False)
+    person.sign_in(alice)
+    page = person.open("/form/")
+    in_state(page, "active")
+    page.evaluate("Date.now = ((real) => () => real() + 11000)(Date.now)")
+    clock.advance(minutes=31)
+    page.evaluate("fetch('/form/').then((answer) => answer.text())")
+    in_state(page, "ended")
+
+
+def test_body_swapped_by_a_script_leaves_one_element_at_work(
+    person: Visitor, idle_policy: Policy
+) -> None:
+    page = person.open("/form/")
+    in_state(page, "active")
+    page.evaluate(
+        "for (let swap = 0; swap < 50; swap++)"
+        " document.body.replaceWith(document.body.cloneNode(true))"
+    )
+    in_state(page, "active")
+    person.pass_time(minutes=25, seconds=30)
+    in_state(page, "idle")
+    touches: list[str] = []
+    person.context.on(
+        "request", lambda request: touches.append(request.url) if "touch" in request.url else None
+    )
+    stay(page)
+    in_state(page, "active")
+    assert len(touches) == 1
