@@ -17,9 +17,9 @@ ROOT = Path(__file__).resolve().parents[2]
 class Actor:
     """One process with the project set up; ``ask`` waits for the answer, ``tell`` does not."""
 
-    def __init__(self, database_url: str) -> None:
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "tests.services.stage"],
+    def __init__(self, database_url: str, stage: str = "tests.services.stage") -> None:
+        self.process = subprocess.Popen(  # noqa: S603 - a module of ours
+            [sys.executable, "-m", stage],
             cwd=ROOT,
             env={**os.environ, **environment(database_url)},
             stdin=subprocess.PIPE,
@@ -59,12 +59,14 @@ def environment(database_url: str) -> dict[str, str]:
 
 
 @contextmanager
-def actors(number: int, database_url: str) -> Iterator[list[Actor]]:
+def actors(
+    number: int, database_url: str, stage: str = "tests.services.stage"
+) -> Iterator[list[Actor]]:
     """Offer ``number`` processes on a migrated database."""
     with ExitStack() as stack:
         crowd = []
         for _ in range(number):
-            crowd.append(Actor(database_url))
+            crowd.append(Actor(database_url, stage))
             stack.callback(crowd[-1].close)
         crowd[0].ask("migrate")
         yield crowd
