@@ -36,7 +36,7 @@ def policy_from_text(values: Mapping[str, str], version: int, reason: str = "") 
     data.update({**values, "version": str(version), "reason": reason})
     form = GeneralForm(data)
     if not form.is_valid():
-        raise RefusedError(form.errors)
+        raise RefusedError({field: list(map(str, said)) for field, said in form.errors.items()})
     return form.policy()
 
 
