@@ -19,12 +19,12 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from statistics import fmean, median
-from typing import Any, NamedTuple
+from typing import Any
 
 import psycopg
 
 from benchmarks.contestants import CONTESTANTS, PEERS
-from benchmarks.request_page import as_page
+from benchmarks.request_page import Figures, Run, as_page
 from tests.services.cluster import cluster
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -32,22 +32,6 @@ RESULT = ROOT / "docs" / "explanation" / "benchmark-request.md"
 
 PAGE_CASES = ("steady", "stamps", "no session", "anonymous", "invalid cookie")
 COUNTED_REQUESTS = 60
-
-
-class Figures(NamedTuple):
-    """One contestant in one case: statements for each request, and microseconds."""
-
-    queries: float
-    writes: float
-    median: float
-    mean: float
-
-
-class Run(NamedTuple):
-    """How much is measured: rounds in turn, and requests in each."""
-
-    rounds: int
-    requests: int
 
 
 class Worker:
