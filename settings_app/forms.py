@@ -56,9 +56,6 @@ class OneSwitch(OneValue, forms.CheckboxInput):
     def format_value(self, value: Any) -> str | None:
         return None
 
-    def value_omitted_from_data(self, data: Any, files: Any, name: str) -> bool:
-        return False
-
 
 class DigitsField(forms.Field):
     """A whole number in ASCII digits, and nothing else around them."""
@@ -109,8 +106,6 @@ class SwitchField(forms.Field):
     widget = OneSwitch
 
     def to_python(self, value: Any) -> bool:
-        if isinstance(value, bool):
-            return value
         if value in ON and not isinstance(value, Several):
             return True
         if value is None or (value in OFF and not isinstance(value, Several)):

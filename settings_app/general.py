@@ -1,6 +1,5 @@
 """The General tab: show it, refuse, ask first, store, or tell who was faster."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import cached_property
 from http import HTTPStatus
@@ -8,7 +7,6 @@ from typing import Any
 
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
-from django.db.models import QuerySet
 from django.forms import BoundField
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
@@ -21,7 +19,8 @@ from sessionmgr.enforcement import judgement_of
 from settings_app.access import may_change
 from settings_app.conf import conf
 from settings_app.forms import GeneralForm, typed_in
-from settings_app.models import Environment, SettingsChange, database
+from settings_app.history import Move, history_of, moves_of, told_changes
+from settings_app.models import Environment
 from settings_app.saving import Author, StaleVersionError, in_force, store, stored_policy
 from settings_app.tabs import tabs_of
 from settings_app.values import DEFAULTS, FIELDS, MINUTE_FIELDS, changes_between, values_of
@@ -29,43 +28,6 @@ from settings_app.words import NAMES, allowed, policy_words, value_words
 
 #: Changes shown below the form; the rest is on the History tab.
 RECENT = 20
-
-
-@dataclass(frozen=True, slots=True)
-class Move:
-    """One field of a change, in words."""
-
-    name: str
-    old: str
-    new: str
-
-
-@dataclass(frozen=True, slots=True)
-class Told:
-    """One change as a line of the history."""
-
-    change: SettingsChange
-    moves: list[Move]
-
-
-def history_of(environment: Environment) -> QuerySet[SettingsChange]:
-    """Return the changes of ``environment``, newest first."""
-    return SettingsChange.objects.using(database()).filter(environment=environment)
-
-
-def told_changes(changes: Iterable[SettingsChange]) -> list[Told]:
-    """Return ``changes`` as lines of the history."""
-    return [Told(change, moves_of(change.changes)) for change in changes]
-
-
-def moves_of(changes: dict[str, list[Any]]) -> list[Move]:
-    """Return ``{field: [from, to]}`` in words, in the order of the page."""
-    return [
-        Move(str(NAMES[field]), value_words(field, old), value_words(field, new))
-        for field in FIELDS
-        if field in changes
-        for old, new in [changes[field]]
-    ]
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +86,7 @@ class GeneralPage:
         return render(self.request, "settings_app/general.html", context, status=status)
 
     def context(self) -> dict[str, Any]:
+        """Return what every answer of this page shows."""
         return {
             **admin.site.each_context(self.request),
             "title": _("System Settings"),
@@ -135,6 +98,7 @@ class GeneralPage:
         }
 
     def form_of(self, values: dict[str, Any], version: int) -> GeneralForm:
+        """Return a form that judges nothing; who may not change it finds it switched off."""
         form = GeneralForm(initial={**values, "version": version})
         if not may_change(self.request.user):
             for field in form.fields.values():
@@ -188,6 +152,7 @@ class GeneralPage:
         return self.write(form, policy)
 
     def write(self, form: GeneralForm, policy: Policy) -> HttpResponse:
+        """Store what is valid and confirmed, unless somebody was faster after all."""
         user = self.request.user
         version = form.cleaned_data["version"]
         try:
@@ -251,6 +216,7 @@ class GeneralPage:
 
     def ask(self, question: str, form: GeneralForm) -> HttpResponse:
         """Ask before a save with consequences; nothing is stored yet."""
+        post = self.request.POST
         moves = moves_of(changes_between(self.stored, form.policy()))
         context = {
             **self.context(),
@@ -258,8 +224,8 @@ class GeneralPage:
             "moves": moves,
             "count": ngettext("%(count)s setting changes", "%(count)s settings change", len(moves))
             % {"count": len(moves)},
-            "carried": [(name, form[name].value()) for name in form.fields],
-            "confirmed": self.request.POST.getlist("confirm"),
-            "is_restore": "restore" in self.request.POST,
+            "carried": [(name, value) for name, value in post.items() if name in form.fields],
+            "confirmed": post.getlist("confirm"),
+            "is_restore": "restore" in post,
         }
         return render(self.request, "settings_app/confirm.html", context)

@@ -11,7 +11,8 @@ from django.views.decorators.http import require_http_methods, require_safe
 
 from settings_app.about import about_context
 from settings_app.access import for_staff
-from settings_app.general import GeneralPage, history_of, told_changes
+from settings_app.general import GeneralPage
+from settings_app.history import history_of, told_changes
 from settings_app.models import Environment, database
 from settings_app.saving import stored_policy
 from settings_app.tabs import tabs_of

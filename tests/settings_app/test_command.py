@@ -12,8 +12,9 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from sessionmgr.core.policy import MINUTE, Policy
+from settings_app.management.commands import system_settings
 from settings_app.models import Environment, SettingsChange, SystemSettings
-from settings_app.saving import Author, store, stored_policy
+from settings_app.saving import Author, StaleVersionError, store, stored_policy
 from settings_app.values import MINUTE_FIELDS
 from tests.settings_app.test_forms import BAD_NUMBERS
 
@@ -190,3 +191,32 @@ def test_apply_tells_of_a_file_that_is_not_there(tmp_path: Path) -> None:
     (tmp_path / "bytes.json").write_bytes(b"\xff\xfe")
     with pytest.raises(CommandError):
         run("apply", str(tmp_path / "bytes.json"))
+
+
+def test_show_tells_that_the_defaults_are_in_force(settings: Any) -> None:
+    settings.SESSIONMGR_RESTORE_DEFAULTS = True
+    err = io.StringIO()
+    call_command("system_settings", "show", stdout=io.StringIO(), stderr=err)
+    assert "SESSIONMGR_RESTORE_DEFAULTS" in err.getvalue()
+
+
+def test_apply_takes_one_environment_of_a_file(tmp_path: Path, environment: Environment) -> None:
+    other = Environment.objects.create(slug="legacy", name="Legacy", version="9.1.0.3000")
+    file = tmp_path / "settings.json"
+    file.write_text(json.dumps({"environments": {"main": GOOD, "legacy": GOOD}}))
+    run("apply", str(file), "--environment", "legacy")
+    assert stored_policy(other).version == 1
+    assert stored_policy(environment).version == 0
+    with pytest.raises(CommandError):
+        run("apply", str(file), "--environment", "nowhere")
+
+
+def test_save_by_somebody_else_meanwhile_changes_nothing(
+    environment: Environment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def overtaken(*args: Any, **kwargs: Any) -> None:
+        raise StaleVersionError
+
+    monkeypatch.setattr(system_settings, "store", overtaken)
+    with pytest.raises(CommandError, match="meanwhile"):
+        run("set", "session_warning=7")

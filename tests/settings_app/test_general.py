@@ -246,7 +246,9 @@ def test_restoring_all_defaults_asks_first(admin_page: Client, environment: Envi
     sent = form_values(version="1", session_warning="x", restore="all", reason="Clean up")
     asked = admin_page.post(URL, sent)
     assert asked.status_code == 200
-    assert "Restore all defaults?" in asked.content.decode()
+    html = asked.content.decode()
+    assert "Restore all defaults?" in html
+    assert '<input type="hidden" name="session_warning" value="x">' in html
     assert stored_policy(environment).version == 1
     assert admin_page.post(URL, {**sent, "confirm": "restore"}).status_code == 302
     assert stored_policy(environment) == Policy(version=2)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from threading import Event
 from types import SimpleNamespace
 from typing import Any
 
@@ -228,3 +229,25 @@ def test_child_process_begins_without_its_parents_thread() -> None:
     source._start_anew()
     assert source._holder is not before
     assert source._holder.thread is None
+
+
+def test_thread_runs_once_and_ends_when_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = Event()
+
+    def read() -> source.Held:
+        asked.set()
+        return source.Held({"main": Policy(version=7)}, holder.used_at)
+
+    monkeypatch.setattr(source, "read", read)
+    monkeypatch.setattr(source, "ASK_EVERY", 0)
+    monkeypatch.setattr(source, "database", lambda: "default")
+    holder = source.Holder()
+    holder.used_at = source.monotonic()
+    holder.ensure_thread()
+    thread = holder.thread
+    holder.ensure_thread()
+    assert holder.thread is thread
+    assert asked.wait(10)
+    holder.stop()
+    assert thread is not None
+    assert not thread.is_alive()
