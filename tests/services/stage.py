@@ -7,12 +7,10 @@ A racer loads first (``prepare``) and acts at an instant of the clock that all p
 from __future__ import annotations
 
 import json
-import random
 import select
 import sys
-from collections.abc import Callable, Iterator
-from datetime import timedelta
-from time import monotonic, monotonic_ns
+from collections.abc import Callable
+from time import monotonic_ns
 from typing import Any
 
 import django
@@ -25,14 +23,14 @@ from django.contrib.sessions.backends.db import SessionStore as PlainStore  # no
 from django.contrib.sessions.models import Session  # noqa: E402
 from django.core.management import call_command  # noqa: E402
 from django.http import HttpRequest  # noqa: E402
-from django.test import Client, override_settings  # noqa: E402
 
 from sessionmgr import clock  # noqa: E402
 from sessionmgr.backends.db import SessionStore  # noqa: E402
 from sessionmgr.core.policy import Policy  # noqa: E402
-from sessionmgr.enforcement import judgement_of  # noqa: E402
 from sessionmgr.models import State, UserSession  # noqa: E402
 from sessionmgr.signals import session_ended  # noqa: E402
+from sessionmgr.sweep import sweep_scope  # noqa: E402
+from tests.services.business import work  # noqa: E402
 
 BACKEND = "django.contrib.auth.backends.ModelBackend"
 IDLE = Policy(inactivity_enabled=True)
@@ -88,8 +86,6 @@ def touch(key: str) -> Prepared:
 
 
 def sweep(key: str) -> Prepared:
-    from sessionmgr.sweep import sweep_scope
-
     return lambda: dict(sweep_scope("main", IDLE, now=clock.now("default"), using="default"))
 
 
@@ -193,78 +189,8 @@ class Stage:
         UserSession.objects.all()._raw_delete("default")
 
     def work(self, seed: int, steps: int = 0, seconds: float = 0) -> dict[str, int]:
-        """Be a busy server, for so many steps or seconds; return how often each thing was done."""
-        chance = random.Random(seed)  # noqa: S311 - a workload, no secret
-        done = dict.fromkeys([*BUSINESS, "failed"], 0)
-        client = Client(raise_request_exception=False)
-        with override_settings(SESSIONMGR_ACTIVITY_RESOLUTION=0):
-            for _ in until(steps, seconds):
-                (name,) = chance.choices(list(BUSINESS), weights=[8, 50, 25, 10, 4, 3])
-                done[name] += 1
-                done["failed"] += not BUSINESS[name](client)
-        return done
-
-
-# --- what a busy server does; each says whether it went well
-
-
-def new_sign_in(client: Client) -> bool:
-    client.cookies.clear()
-    client.force_login(get_user_model().objects.get())
-    return True
-
-
-def page_view(client: Client) -> bool:
-    clock.shift += timedelta(milliseconds=1)
-    return client.get("/admin/").status_code < 500
-
-
-def session_write(client: Client) -> bool:
-    session = client.session
-    if SESSION_KEY not in session:
-        return True
-    session["cart"] = session.get("cart", 0) + 1
-    try:
-        session.save()
-    except UpdateError:
-        # Another process has swept it: that is no lock.
-        return judgement_of(request_with(SessionStore(session.session_key))) is None
-    return True
-
-
-def widget_touch(client: Client) -> bool:
-    return client.post("/session/touch/").status_code in (200, 401)
-
-
-def leave(client: Client) -> bool:
-    return client.post("/session/sign-out/").status_code == 302
-
-
-def one_sweep(client: Client) -> bool:
-    from sessionmgr.sweep import sweep_scope
-
-    sweep_scope("main", IDLE, now=clock.now("default"), using="default")
-    return True
-
-
-BUSINESS: dict[str, Callable[[Client], bool]] = {
-    "sign-in": new_sign_in,
-    "page": page_view,
-    "write": session_write,
-    "touch": widget_touch,
-    "sign-out": leave,
-    "sweep": one_sweep,
-}
-
-
-def until(steps: int, seconds: float) -> Iterator[None]:
-    """Yield ``steps`` times, or until ``seconds`` have passed."""
-    if steps:
-        yield from [None] * steps
-        return
-    deadline = monotonic() + seconds
-    while monotonic() < deadline:
-        yield None
+        """Be a busy server, for so many steps or seconds."""
+        return work(seed, steps, seconds)
 
 
 def main() -> None:
