@@ -17,7 +17,7 @@ PROCESSES = 4
 @pytest.mark.parametrize(
     "amount",
     [
-        pytest.param({"steps": 150}, id="short"),
+        pytest.param({"steps": 80}, id="short"),
         pytest.param({"seconds": 60}, id="long", marks=pytest.mark.slow),
     ],
 )
