@@ -70,7 +70,7 @@ def store(
             version=new.version,
             at=clock.now(using),
             user=author.user,
-            changed_by=author.name,
+            changed_by=author.name[:254],
             changes=changes_between(old, new),
             reason=reason,
         )
