@@ -5,7 +5,7 @@ docs/adr/0007-launcher.md tells why no service manager from the shelf is used.
 
 import os
 import signal
-import subprocess
+import subprocess  # nosec B404
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -43,7 +43,7 @@ class Service:
 
     def start(self, environment: Mapping[str, str]) -> None:
         with self.log.open("wb") as log:
-            self.process = subprocess.Popen(  # noqa: S603
+            self.process = subprocess.Popen(  # noqa: S603 # nosec B603
                 self.command,
                 env=environment,
                 stdin=subprocess.DEVNULL,
