@@ -9,15 +9,13 @@ from django.core.checks import run_checks
 from django.test import Client
 from django.urls import clear_url_caches
 
-PREFIX = "sessionmgr_settings."
-
 
 def found() -> dict[str, str]:
     """Return our messages' hints by id."""
     return {
-        str(message.id).removeprefix(PREFIX): str(message.hint)
+        str(message.id): str(message.hint)
         for message in run_checks()
-        if str(message.id).startswith(PREFIX)
+        if str(message.id).startswith("sessionmgr_settings.")
     }
 
 
@@ -28,10 +26,14 @@ def test_reference_project_has_nothing_to_say() -> None:
 @pytest.mark.parametrize(
     ("name", "value", "check_id"),
     [
-        ("SESSIONMGR_POLICY_REFRESH", "never", "E002"),
-        ("SESSIONMGR_RESTORE_DEFAULTS", "yes", "E003"),
-        ("SESSIONMGR_RESTORE_DEFAULTS", True, "W003"),
-        ("SESSIONMGR_POLICY_SOURCE", "sessionmgr.sources.fixed_policy", "W001"),
+        ("SESSIONMGR_POLICY_REFRESH", "never", "sessionmgr_settings.E002"),
+        ("SESSIONMGR_RESTORE_DEFAULTS", "yes", "sessionmgr_settings.E003"),
+        ("SESSIONMGR_RESTORE_DEFAULTS", True, "sessionmgr_settings.W003"),
+        (
+            "SESSIONMGR_POLICY_SOURCE",
+            "sessionmgr.sources.fixed_policy",
+            "sessionmgr_settings.W001",
+        ),
     ],
 )
 def test_setting_is_told_with_its_remedy(
@@ -49,7 +51,7 @@ def test_missing_admin_is_told(settings: Any) -> None:
         app for app in settings.INSTALLED_APPS if app != "django.contrib.admin"
     ]
     (message,) = check_apps(None)
-    assert message.id == f"{PREFIX}E001"
+    assert message.id == "sessionmgr_settings.E001"
     assert "django.contrib.admin" in str(message.hint)
 
 
@@ -58,7 +60,7 @@ urlpatterns: list[Any] = []
 
 @pytest.mark.urls(__name__)
 def test_missing_urls_are_told() -> None:
-    assert "W002" in found()
+    assert "sessionmgr_settings.W002" in found()
 
 
 def test_admin_hides_the_link_where_the_page_is_not_mounted(
