@@ -33,6 +33,7 @@ PRODUCTION = {
     "DJANGO_SETTINGS_MODULE": "sessionmgr.project.settings",
     "SECRET_KEY": "for-checks-only-" + "0123456789abcdefghijklmnopqrstuvwxyz" * 2,
     "ALLOWED_HOSTS": "example.org",
+    "DATABASE_URL": "sqlite://:memory:",
 }
 PYTEST = ["-n", "auto", "--dist", "worksteal", "-q"]
 SECOND_PYTHON = "3.13"
@@ -125,7 +126,9 @@ def tests_on_postgresql() -> None:
         raise Missing("PostgreSQL is not installed (apt-get install postgresql)")
     with cluster.cluster() as server:
         marks = "not slow and not packaging and not browser"
-        pytest(BIN / "python", "-m", marks, DATABASE_URL=server.url)
+        # The demo brings its own database.
+        demo = "--ignore=tests/project/test_demo.py"
+        pytest(BIN / "python", "-m", marks, demo, DATABASE_URL=server.url)
 
 
 def tests_on_second_python() -> None:

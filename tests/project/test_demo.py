@@ -68,7 +68,7 @@ class Demo:
 
 @pytest.fixture
 def demo(tmp_path: Path) -> Iterator[Demo]:
-    running = Demo(free_port(), tmp_path / "data")
+    running = Demo(free_port(), tmp_path / "data + 100% #1")
     yield running
     if running.process.poll() is None:
         running.end()
@@ -120,7 +120,7 @@ def test_demo_serves_everybody_and_leaves_no_process(demo: Demo, tmp_path: Path)
     assert demo.end() == 0
     assert gone(family)
 
-    again = Demo(demo.port, tmp_path / "data")
+    again = Demo(demo.port, tmp_path / "data + 100% #1")
     again.wait_until("Ctrl-C stops everything.")
     sign_in(demo.base, "alice")
     family = again.family()
@@ -152,10 +152,18 @@ def test_demo_stopped_while_it_starts_leaves_no_process(demo: Demo, printed: str
         assert probe.connect_ex(("127.0.0.1", demo.port)) != 0
 
 
-@pytest.mark.parametrize("value", ["abc", "0", "65536", "-1", "8_000", "٨٠٠٠", "9" * 5000])
+@pytest.mark.parametrize(
+    "value", ["abc", "0", "65536", "-1", "8_000", "٨٠٠٠", "0008000000", "9" * 5000]
+)
 def test_port_that_is_none_is_refused_in_one_line(value: str) -> None:
     with pytest.raises(launcher.Unusable, match="must be a number from 1 to 65535"):
         launcher.free_port(value)
+
+
+def test_folder_that_cannot_be_made_is_told_in_one_line(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(launcher.Unusable, match="cannot be used"):
+        launcher.prepare(tmp_path / "file")
 
 
 def test_secret_key_is_made_once_and_is_the_owners_alone(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ import sys
 import urllib.request
 from collections.abc import Callable
 from pathlib import Path
+from urllib.parse import quote
 
 from sessionmgr.project.demo.services import Died, Service, Stopped, run, wish_to_stop
 
@@ -49,7 +50,7 @@ def say(text: str) -> None:
 
 def free_port(value: str) -> int:
     """Return the port to serve on, or tell in one line why it cannot be."""
-    if not (value.isascii() and value.isdigit() and int(value[:6]) in PORTS):
+    if not (value.isascii() and value.isdigit() and len(value) <= 5 and int(value) in PORTS):
         raise Unusable(f"PORT is {value!r}; it must be a number from 1 to 65535.")
     port = int(value)
     with socket.socket() as probe:
@@ -66,16 +67,20 @@ def free_port(value: str) -> int:
 
 def prepare(folder: Path) -> dict[str, str]:
     """Make the demo's folder and environment, here and for its processes; return the latter."""
-    for name in ("", "log", "broker"):
-        (folder / name).mkdir(parents=True, exist_ok=True)
+    try:
+        for name in ("log", "broker"):
+            (folder / name).mkdir(parents=True, exist_ok=True)
+        key = secret_key(folder / "secret-key")
+    except OSError as error:
+        raise Unusable(f"DATA {str(folder)!r} cannot be used ({error.strerror}).") from None
     os.environ |= {
         "DJANGO_SETTINGS_MODULE": "sessionmgr.project.settings",
         "DEBUG": "off",
         # Plain HTTP, on the loopback only.
         "HTTPS": "off",
         "ALLOWED_HOSTS": f"localhost,.localhost,{HOST}",
-        "SECRET_KEY": secret_key(folder / "secret-key"),
-        "DATABASE_URL": f"sqlite:///{folder / 'db.sqlite3'}",
+        "SECRET_KEY": key,
+        "DATABASE_URL": f"sqlite:///{quote(str(folder / 'db.sqlite3'))}",
         "CELERY_BROKER_URL": "filesystem://localhost//",
         "CELERY_BROKER_FOLDER": str(folder / "broker"),
         "STATIC_ROOT": str(folder / "static"),

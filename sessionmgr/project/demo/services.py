@@ -89,7 +89,9 @@ def wish_to_stop() -> Iterator[threading.Event]:
     def note(number: int, frame: FrameType | None) -> None:
         wish.set()
 
-    before = {number: signal.signal(number, note) for number in STOP_SIGNALS}
+    # nohup asks for a closed terminal to be ignored; other signals stop us all the same.
+    ignored = {signal.SIGHUP} if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN else set()
+    before = {n: signal.signal(n, note) for n in STOP_SIGNALS if n not in ignored}
     try:
         yield wish
     finally:
