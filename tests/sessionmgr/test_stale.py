@@ -1,0 +1,132 @@
+"""The queryset twins of ``decide``: ``stale`` finds what it ends, the sweep stores its reason."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from django.contrib.sessions.models import Session
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+
+from sessionmgr.core.decision import SessionState, decide, limits_of
+from sessionmgr.core.policy import FALLBACK_LENGTH, Policy
+from sessionmgr.core.reasons import PolicySource
+from sessionmgr.models import UserSession
+from sessionmgr.sweep import reason_of, sweep_scope
+from tests.sessionmgr.ledger import end_of, session_of
+
+TICK = timedelta(microseconds=1)
+DAY = timedelta(days=1)
+BEGIN = datetime(2026, 3, 1, 12, 0, 0, 500_000, tzinfo=UTC)
+
+
+def spans(most: timedelta) -> st.SearchStrategy[timedelta]:
+    """Spans as they come: whole minutes often meet each other, odd ones never."""
+    minutes = int(most.total_seconds() // 60)
+    return st.integers(0, minutes).map(lambda n: timedelta(minutes=n)) | st.timedeltas(
+        timedelta(), most
+    )
+
+
+@st.composite
+def policies(draw: st.DrawFn) -> Policy:
+    return Policy(
+        custom_length=draw(st.booleans()),
+        # Beyond the page's bounds, too: the rule does not depend on them.
+        max_session_length=draw(st.just(FALLBACK_LENGTH) | spans(2 * DAY)),
+        inactivity_enabled=draw(st.booleans()),
+        inactivity_duration=draw(spans(DAY)),
+    )
+
+
+@st.composite
+def states(draw: st.DrawFn) -> SessionState:
+    began = BEGIN + draw(spans(DAY))
+    return SessionState(
+        authenticated_at=began,
+        last_activity_at=began + draw(spans(DAY)),
+        policy_source=draw(st.sampled_from(PolicySource)),
+        payload_expires_at=draw(st.none() | spans(3 * DAY).map(lambda span: began + span)),
+    )
+
+
+def store(state: SessionState) -> UserSession:
+    return session_of(
+        at=state.authenticated_at,
+        age=timedelta(),
+        idle=state.authenticated_at - state.last_activity_at,
+        policy_source=state.policy_source,
+        fallback_reason="",
+        payload_expires_at=state.payload_expires_at,
+    )
+
+
+def instants(policy: Policy, state: SessionState) -> list[datetime]:
+    """Return each deadline, and one tick to either side of it."""
+    deadlines = [limit.ends_at for limit in limits_of(policy, state)] or [state.last_activity_at]
+    return [ends_at + step for ends_at in deadlines for step in (-TICK, timedelta(), TICK)]
+
+
+@pytest.fixture
+def same_database(db: None) -> None:
+    """One transaction for all examples; each clears up before it."""
+
+
+EXAMPLES = settings(
+    max_examples=60,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+MINUTES = Policy(custom_length=True, inactivity_enabled=True)
+
+
+@EXAMPLES
+@given(policy=policies(), state=states())
+@example(policy=MINUTES, state=SessionState(authenticated_at=BEGIN, last_activity_at=BEGIN))
+def test_stale_is_what_decide_ends(
+    same_database: None, policy: Policy, state: SessionState
+) -> None:
+    clear_up()
+    row = store(state)
+    for now in instants(policy, state):
+        found = UserSession.objects.filter(pk=row.pk).stale(policy, now).exists()
+        assert found is not decide(policy, state, now).is_live, now
+
+
+@EXAMPLES
+@given(policy=policies(), state=states())
+def test_a_query_gives_the_reason_of_decide(
+    same_database: None, policy: Policy, state: SessionState
+) -> None:
+    clear_up()
+    row = store(state)
+    found = UserSession.objects.annotate(reason=reason_of(policy)).values_list("reason", flat=True)
+    for now in instants(policy, state):
+        reason = decide(policy, state, now).reason
+        assert reason is None or found.get(pk=row.pk) == reason
+
+
+@EXAMPLES
+@given(policy=policies(), crowd=st.lists(states(), min_size=1, max_size=8), data=st.data())
+def test_the_sweep_ends_what_decide_ends_for_the_same_reason(
+    same_database: None, policy: Policy, crowd: list[SessionState], data: st.DataObject
+) -> None:
+    clear_up()
+    rows = [store(state) for state in crowd]
+    now = data.draw(st.sampled_from([at for state in crowd for at in instants(policy, state)]))
+    ended = sweep_scope("main", policy, now=now, using="default", chunk=3)
+    reasons = [decide(policy, state, now).reason for state in crowd]
+    assert [end_of(row)[1] for row in rows] == [reason or "" for reason in reasons]
+    assert ended.total() == sum(reason is not None for reason in reasons)
+    left = set(Session.objects.values_list("session_key", flat=True))
+    payloads = [
+        (row, state) for row, state in zip(rows, crowd, strict=True) if state.payload_expires_at
+    ]
+    for row, state in payloads:
+        assert (row.session_id in left) is decide(policy, state, now).is_live
+
+
+def clear_up() -> None:
+    UserSession.objects.all()._raw_delete("default")
+    Session.objects.all()._raw_delete("default")
