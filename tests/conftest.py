@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -13,6 +13,7 @@ from django.contrib.auth.models import Permission, User
 from sessionmgr import clock as seam
 from sessionmgr import sources
 from sessionmgr.core.policy import Policy
+from settings_app import source
 
 
 class Clock:
@@ -24,6 +25,14 @@ class Clock:
     def advance(self, **span: float) -> None:
         """Let ``span`` (as for timedelta) pass."""
         self.monkeypatch.setattr(seam, "shift", seam.shift + timedelta(**span))
+
+
+@pytest.fixture(autouse=True)
+def fresh_source() -> Iterator[None]:
+    """No policy is held over from one test to the next."""
+    source.invalidate()
+    yield
+    source.invalidate()
 
 
 @pytest.fixture

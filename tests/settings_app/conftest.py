@@ -2,24 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from django.test import Client
 
-from settings_app import source
 from settings_app.models import Environment
 
 URL = "/admin/system-settings/main/general/"
-
-
-@pytest.fixture(autouse=True)
-def fresh_source() -> Iterator[None]:
-    """No policy is held over from one test to the next."""
-    source.invalidate()
-    yield
-    source.invalidate()
 
 
 @pytest.fixture
