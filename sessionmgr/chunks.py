@@ -28,6 +28,8 @@ class Walk(NamedTuple):
     using: str
     chunk: int | None = None
     progress: Progress | None = None
+    #: Wait for a row that somebody holds, instead of leaving it to the next run.
+    waits: bool = False
 
     @property
     def size(self) -> int:
@@ -54,16 +56,16 @@ def end_each(
 ) -> Counter[EndReason]:
     """End ``rows``, in the order of an index; ``reason`` is worked out as each row is locked.
 
-    A row that a request holds is left to the next run. Within a caller's transaction it is waited
-    for: what the caller goes on to change must find it ended.
+    A row that a request holds is left to the next run, unless the walk waits. Within a caller's
+    transaction it is waited for: what the caller goes on to change must find it ended.
     """
-    waits = connections[walk.using].in_atomic_block
+    walk = walk._replace(waits=walk.waits or connections[walk.using].in_atomic_block)
     rows = rows.filter(state=State.LIVE)
     ended: Counter[EndReason] = Counter()
     place: Claimed | None = None
     while True:
         with transaction.atomic(using=walk.using):
-            batch = _claim(rows, order, reason, place, walk, waits)
+            batch = _claim(rows, order, reason, place, walk)
             found = _end(rows, batch, walk)
         ended += found
         walk.tell(found.total())
@@ -78,7 +80,6 @@ def _claim(
     reason: Combinable,
     place: Claimed | None,
     walk: Walk,
-    waits: bool,
 ) -> list[Claimed]:
     """Lock and read the next rows; what lies before ``place`` is dead and not read again."""
     if place is not None:
@@ -86,7 +87,7 @@ def _claim(
         rows = rows.filter(after, **{f"{order}__gte": place.place})
     features = connections[walk.using].features
     if features.has_select_for_update:
-        skips = features.has_select_for_update_skip_locked and not waits
+        skips = features.has_select_for_update_skip_locked and not walk.waits
         rows = rows.select_for_update(skip_locked=skips, of=("self",))
     ordered = rows.annotate(reason=reason).order_by(order, "pk")
     return [

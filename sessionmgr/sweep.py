@@ -30,7 +30,7 @@ from sessionmgr.chunks import Progress, Walk, delete_each, end_each, repair_each
 from sessionmgr.conf import conf
 from sessionmgr.core.policy import FALLBACK_LENGTH, Policy
 from sessionmgr.core.reasons import EndReason, PolicySource
-from sessionmgr.models import JobLease, State, UserSession, aged, idle, payloads
+from sessionmgr.models import HeldForm, JobLease, State, UserSession, aged, idle, payloads
 
 #: Looking for payloads that others have deleted compares two whole tables: not every minute.
 RECONCILE_EVERY = timedelta(hours=1)
@@ -48,6 +48,7 @@ def sweep(
     ended: Counter[EndReason] = Counter()
     for scope in live_scopes(using):
         ended += _sweep(scope, sources.current_policy(scope), walk)
+    HeldForm.objects.using(using).wipe(now)
     repair_each(UserSession.objects.using(using).payload_left(), walk)
     if JobLease.objects.using(using).take("reconcile", now, RECONCILE_EVERY):
         for scope in live_scopes(using):
@@ -89,9 +90,9 @@ class Pass(NamedTuple):
 def _sweep(scope: str, policy: Policy, walk: Walk) -> Counter[EndReason]:
     rows = UserSession.objects.using(walk.using).live().filter(scope=scope)
     passes = (
-        Pass(rows.filter(session__expire_date__lte=walk.now), "session__expire_date"),
-        Pass(rows.filter(aged(policy, walk.now)), "authenticated_at"),
         Pass(rows.filter(idle(policy, walk.now)), "activity_bucket"),
+        Pass(rows.filter(aged(policy, walk.now)), "authenticated_at"),
+        Pass(rows.filter(session__expire_date__lte=walk.now), "session__expire_date"),
     )
     ended: Counter[EndReason] = Counter()
     for stale, order in passes:
@@ -156,4 +157,5 @@ def purge(
     old = UserSession.objects.using(using).filter(
         state=State.ENDED, session=None, ended_at__lt=limit
     )
+    HeldForm.objects.using(using).purge(now)
     return delete_each(old, "ended_at", Walk(now, using, chunk, progress))
