@@ -61,10 +61,11 @@ def leads_to_sign_in(response: HttpResponseBase) -> bool:
     """Return whether the answer is a redirect to a sign-in page of this site."""
     if not HTTPStatus.MULTIPLE_CHOICES <= response.status_code < HTTPStatus.BAD_REQUEST:
         return False
-    return urlsplit(response.headers.get("Location", "")).path in _sign_in_paths()
+    return urlsplit(response.headers.get("Location", "")).path in sign_in_paths()
 
 
-def _sign_in_paths() -> set[str]:
+def sign_in_paths() -> set[str]:
+    """Return the paths of this site's sign-in pages."""
     paths = {urlsplit(resolve_url(settings.LOGIN_URL)).path}
     for name in ("admin:login", "sessionmgr:sign_in"):
         try:
@@ -74,15 +75,19 @@ def _sign_in_paths() -> set[str]:
     return paths
 
 
-def refused(request: HttpRequest, reason: EndReason | None) -> HttpResponse:
-    """Return the answer for who must sign in; ``reason``: why an earlier sign-in is over."""
+def refused(request: HttpRequest, reason: EndReason | None, back: str = "") -> HttpResponse:
+    """Return the answer for who must sign in; ``reason``: why an earlier sign-in is over.
+
+    ``back``: where to go on after signing in, if not to the page that was asked for.
+    """
     asker = asker_of(request)
     if asker is Asker.PAGE:
-        response: HttpResponse = HttpResponseRedirect(_next_page(request, reason))
+        page = _next_page(reason, back or return_path(request))
+        response: HttpResponse = HttpResponseRedirect(page)
     else:
         response = problem(reason, sign_in_url(return_path(request)))
         if asker is Asker.HTMX and conf.SESSIONMGR_HTMX_REDIRECT:
-            response["HX-Redirect"] = _next_page(request, reason)
+            response["HX-Redirect"] = _next_page(reason, return_path(request))
     add_never_cache_headers(response)
     return response
 
@@ -105,8 +110,7 @@ def problem(reason: EndReason | None, where: str) -> HttpResponse:
     return response
 
 
-def _next_page(request: HttpRequest, reason: EndReason | None) -> str:
-    back = return_path(request)
+def _next_page(reason: EndReason | None, back: str) -> str:
     if reason is None:
         return sign_in_url(back)
     try:

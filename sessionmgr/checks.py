@@ -19,6 +19,7 @@ from django.template.backends.django import DjangoTemplates
 from django.urls import NoReverseMatch, Resolver404, resolve, reverse
 from django.utils.module_loading import import_string
 
+from sessionmgr import sealing
 from sessionmgr.conf import conf
 
 MIDDLEWARE = "sessionmgr.middleware.SessionEnforcementMiddleware"
@@ -40,6 +41,8 @@ def register_all() -> None:
         (check_databases, Tags.compatibility),
         (check_pages, Tags.urls),
         (check_user_lookup, Tags.compatibility),
+        (check_token_keys, Tags.security),
+        (check_held_forms, Tags.compatibility),
     ):
         register(check, tag)
 
@@ -233,3 +236,22 @@ def check_user_lookup(app_configs: AppConfigs, **kwargs: Any) -> list[CheckMessa
     message = "A signed-in request needs two queries: users are looked up in a way of your own."
     hint = "A get_user(), a default manager that filters, or users in another database cause it."
     return [Info(message, hint=hint, id="sessionmgr.I001")]
+
+
+def check_token_keys(app_configs: AppConfigs, **kwargs: Any) -> list[CheckMessage]:
+    """Keys are keys; the message names none of them."""
+    keys = conf.SESSIONMGR_TOKEN_KEYS
+    if isinstance(keys, list | tuple) and all(sealing.is_key(key) for key in keys):
+        return []
+    hint = "Make each with cryptography's Fernet.generate_key(), and list the newest first."
+    message = "SESSIONMGR_TOKEN_KEYS is not a list of Fernet keys."
+    return [Error(message, hint=hint, id="sessionmgr.E010")]
+
+
+def check_held_forms(app_configs: AppConfigs, **kwargs: Any) -> list[CheckMessage]:
+    """Tell that what is typed in a late form is lost."""
+    if sealing.can_seal():
+        return []
+    message = "What is typed in a form that is sent after the sign-out is not kept."
+    hint = 'Install "django-sessionmgr[encryption]", which brings cryptography.'
+    return [Info(message, hint=hint, id="sessionmgr.I002")]

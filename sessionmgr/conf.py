@@ -35,6 +35,11 @@ class Settings:
         return getattr(settings, "SESSIONMGR_HISTORY_DAYS", 90)
 
     @property
+    def SESSIONMGR_TOKEN_KEYS(self) -> Sequence[str]:
+        """Fernet keys, newest first, for what is stored encrypted; none: keys of SECRET_KEY."""
+        return getattr(settings, "SESSIONMGR_TOKEN_KEYS", [])
+
+    @property
     def SESSIONMGR_HTMX_REDIRECT(self) -> bool:
         """Whether a refused htmx request is sent to the sign-in page by ``HX-Redirect``."""
         return getattr(settings, "SESSIONMGR_HTMX_REDIRECT", False)

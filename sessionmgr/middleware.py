@@ -18,7 +18,7 @@ from django.http import HttpRequest, HttpResponseBase
 from django.utils.cache import patch_cache_control
 from django.utils.functional import SimpleLazyObject
 
-from sessionmgr import answers
+from sessionmgr import answers, held
 from sessionmgr.activity import is_activity, resolution
 from sessionmgr.backends.db import SessionStore
 from sessionmgr.backends.door import SessionUnavailableError
@@ -42,6 +42,8 @@ class SessionEnforcementMiddleware:
         self.is_async = iscoroutinefunction(get_response)
         if self.is_async:
             markcoroutinefunction(self)
+            # Else Django would send every request to a thread for it.
+            self.process_view = self.aprocess_view  # type: ignore[assignment]
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase | Awaitable[HttpResponseBase]:
         if self.is_async:
@@ -62,6 +64,14 @@ class SessionEnforcementMiddleware:
             request.user = SimpleLazyObject(partial(user_of, request))  # type: ignore[assignment]
             request.auser = partial(auser_of, request)
 
+    def process_view(self, request: HttpRequest, *view: Any) -> HttpResponseBase | None:
+        """Let a form that was held be sent once; here the CSRF check is through."""
+        return held.spend(request) if held.is_send(request) else None
+
+    async def aprocess_view(self, request: HttpRequest, *view: Any) -> HttpResponseBase | None:
+        """See process_view()."""
+        return await sync_to_async(held.spend)(request) if held.is_send(request) else None
+
     def process_exception(
         self, request: HttpRequest, exception: Exception
     ) -> HttpResponseBase | None:
@@ -81,6 +91,7 @@ class SessionEnforcementMiddleware:
         return (
             session.modified
             or answers.demands_sign_in(response)
+            or failed_to_take(request, response)
             or due_stamp(request, session) is not None
         )
 
@@ -90,6 +101,8 @@ class SessionEnforcementMiddleware:
         if not isinstance(session, SessionStore):
             return response
         try:
+            if failed_to_take(request, response):
+                held.give_back(request)
             if will_be_saved(session, response):
                 session.save_early()
             if answers.demands_sign_in(response):
@@ -138,9 +151,16 @@ def answer_for(
     is_page = answers.asker_of(request) is answers.Asker.PAGE
     if reason is None and (is_page or not answers.leads_to_sign_in(response)):
         return response
+    back = held.keep(request, session) if is_page else ""
     if is_page:
         session.forget_cookie()
-    return answers.refused(request, reason)
+    return answers.refused(request, reason, back)
+
+
+def failed_to_take(request: HttpRequest, response: HttpResponseBase) -> bool:
+    """Return whether a form that was held has met an error of the site."""
+    is_error = response.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR
+    return is_error and hasattr(request, "sessionmgr_spent")
 
 
 def will_be_saved(session: SessionStore, response: HttpResponseBase) -> bool:

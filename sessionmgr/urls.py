@@ -11,5 +11,6 @@ urlpatterns = [
     path("touch/", views.touch, name="touch"),
     path("sign-out/", views.sign_out, name="sign_out"),
     path("signed-out/", views.signed_out, name="signed_out"),
+    path("held/<slug:held_id>/", views.held_form, name="held"),
     path("sign-in/", views.SignInView.as_view(), name="sign_in"),
 ]

@@ -5,6 +5,7 @@ from http import HTTPStatus
 from typing import cast
 
 from django.contrib.auth import logout
+from django.contrib.auth.decorators import login_required
 from django.contrib.auth.views import LoginView
 from django.db import DatabaseError, connections
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
@@ -16,15 +17,20 @@ from django.utils.http import urlencode
 from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_protect
-from django.views.decorators.debug import sensitive_post_parameters
-from django.views.decorators.http import require_GET, require_POST, require_safe
+from django.views.decorators.debug import sensitive_post_parameters, sensitive_variables
+from django.views.decorators.http import (
+    require_GET,
+    require_http_methods,
+    require_POST,
+    require_safe,
+)
 
-from sessionmgr import answers, protocol
+from sessionmgr import answers, held, protocol
 from sessionmgr.activity import passive
 from sessionmgr.backends.db import SessionStore
 from sessionmgr.core.reasons import EndReason
 from sessionmgr.enforcement import Judgement, judgement_of
-from sessionmgr.models import UserSession, database
+from sessionmgr.models import HeldForm, UserSession, database
 from sessionmgr.signals import session_extended
 from sessionmgr.words import told
 
@@ -130,8 +136,33 @@ def signed_out(request: HttpRequest) -> HttpResponse:
     given = request.GET.get("reason", "")
     reason = EndReason(given) if given in set(EndReason) else None
     back = answers.safe_path(request, request.GET.get("next", ""))
-    context = {"reason": reason, "told": told(reason), "sign_in_url": answers.sign_in_url(back)}
+    context = {
+        "reason": reason,
+        "told": told(reason),
+        "sign_in_url": answers.sign_in_url(back),
+        "is_held": held.is_held_page(back),
+    }
     return render(request, "sessionmgr/signed_out.html", context)
+
+
+@never_cache
+@require_http_methods(["GET", "HEAD", "POST"])
+@login_required
+@csrf_protect
+@sensitive_variables("typed")
+def held_form(request: HttpRequest, held_id: str) -> HttpResponse:
+    """Show a form that came too late, filled in, to who typed it; a POST discards it."""
+    judged = cast(Judgement, judgement_of(request))
+    user_id, now = judged.user_id, judged.decision.now
+    if request.method == "POST":
+        forms = HeldForm.objects.using(database()).readable(user_id, now)
+        is_done, _rows = forms.filter(pk=held_id).delete()
+        return held.discarded(request) if is_done else held.gone(request)
+    typed = held.open_form(held_id, user_id, now)
+    if typed is None:
+        return held.gone(request)
+    context = {"typed": typed, "one_time": held.ONE_TIME, "held_id": held_id}
+    return render(request, "sessionmgr/held.html", context)
 
 
 @method_decorator([sensitive_post_parameters(), never_cache], name="dispatch")

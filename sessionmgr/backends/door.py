@@ -137,13 +137,22 @@ class Door(DatabaseSessionStore):
 
         One query where the payload is gone already: only asked when sign-in is demanded.
         """
-        if self.ended is None and self._presented_key and self.session_key is None:
-            rows = UserSession.objects.using(database()).filter(
-                key_hash=hash_of(self._presented_key), state=State.ENDED
-            )
-            reason = rows.order_by("-ended_at").values_list("ended_reason", flat=True).first()
+        if self.ended is None:
+            reason = self._of_last_end("ended_reason")
             self.ended = EndReason(reason) if reason else None
         return self.ended
+
+    def whose(self) -> Any:
+        """Return the id of who was signed in with the session that is over, if it is known."""
+        return self._of_last_end("user_id")
+
+    def _of_last_end(self, column: str) -> Any:
+        if self._presented_key is None or self.session_key is not None:
+            return None
+        rows = UserSession.objects.using(database()).filter(
+            key_hash=hash_of(self._presented_key), state=State.ENDED
+        )
+        return rows.order_by("-ended_at").values_list(column, flat=True).first()
 
     def is_empty(self) -> bool:
         """As Django's, but keep a dead cookie until its end has been told (``forget_cookie``)."""

@@ -116,6 +116,7 @@ SESSION_EXPIRE_AT_BROWSER_CLOSE = True
 SESSIONMGR_POLICY_SOURCE = "settings_app.source.current_policy"
 SESSIONMGR_PASSIVE_PATHS = env.list("SESSIONMGR_PASSIVE_PATHS", default=[])
 SESSIONMGR_HISTORY_DAYS = env.int("SESSIONMGR_HISTORY_DAYS", default=90)
+SESSIONMGR_TOKEN_KEYS = env.list("SESSIONMGR_TOKEN_KEYS", default=[])
 SESSIONMGR_RESTORE_DEFAULTS = env.bool("SESSIONMGR_RESTORE_DEFAULTS", default=False)
 
 # Plain HTTP only in development and on loopback (the demo sets HTTPS=off for its own server).

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from django.core.checks import CheckMessage, run_checks
 
-from sessionmgr import checks
+from sessionmgr import checks, sealing
 from sessionmgr.backends import people
 
 ENGINE = "sessionmgr.backends.db"
@@ -134,3 +134,28 @@ def test_a_lookup_of_the_hosts_own_is_told(settings: Any, monkeypatch: Any) -> N
 def test_a_backend_that_cannot_be_imported_is_djangos_matter(settings: Any) -> None:
     settings.AUTHENTICATION_BACKENDS = ["no.such.Backend"]
     assert checks.check_user_lookup(None) == []
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [
+        pytest.param("a-single-key", id="no-list"),
+        pytest.param(["too-short-to-be-a-key"], id="no-key"),
+        pytest.param([b"0" * 44], id="bytes"),
+        pytest.param(["=" * 44], id="not-base64"),
+        pytest.param(None, id="none"),
+    ],
+)
+def test_token_keys_must_be_keys_and_are_not_shown(settings: Any, keys: Any) -> None:
+    settings.SESSIONMGR_TOKEN_KEYS = keys
+    found = checks.check_token_keys(None)
+    assert ids(found) == ["sessionmgr.E010"]
+    assert "a-single-key" not in str(found)
+    assert "too-short" not in str(found)
+
+
+def test_without_cryptography_it_is_told_that_forms_are_not_kept(monkeypatch: Any) -> None:
+    monkeypatch.setattr(sealing, "HAS_CRYPTOGRAPHY", False)
+    found = checks.check_held_forms(None)
+    assert ids(found) == ["sessionmgr.I002"]
+    assert "[encryption]" in str(found[0].hint)
