@@ -118,7 +118,7 @@ def redis_broker(folder: Path) -> Iterator[str]:
 @contextmanager
 def rabbitmq_broker(folder: Path) -> Iterator[str]:
     program = require_program("rabbitmq-server", "apt-get install rabbitmq-server")
-    port, distribution = free_port(), free_port()
+    port, distribution, registry = free_port(), free_port(), str(free_port())
     home = folder / "rabbitmq"
     home.mkdir()
     installed = Path("/usr/lib/rabbitmq/bin/rabbitmq-server")
@@ -135,6 +135,7 @@ def rabbitmq_broker(folder: Path) -> Iterator[str]:
             "-kernel inet_dist_use_interface {127,0,0,1} -setcookie sessionmgr"
         ),
         "ERL_EPMD_ADDRESS": "127.0.0.1",
+        "ERL_EPMD_PORT": registry,
         "RABBITMQ_MNESIA_BASE": str(home),
         "RABBITMQ_LOG_BASE": str(home),
         "RABBITMQ_LOGS": "-",
@@ -142,9 +143,13 @@ def rabbitmq_broker(folder: Path) -> Iterator[str]:
         "RABBITMQ_CONFIG_FILE": str(home / "none"),
         "RABBITMQ_CONF_ENV_FILE": str(home / "none-env"),
     }
-    with running([program], **node):
-        listens(port)
-        yield f"amqp://guest:guest@127.0.0.1:{port}//"
+    try:
+        with running([program], **node):
+            listens(port)
+            yield f"amqp://guest:guest@127.0.0.1:{port}//"
+    finally:
+        # The server's name service is a daemon, and outlives it.
+        subprocess.run(["epmd", "-port", registry, "-kill"], check=False, capture_output=True)  # noqa: S603, S607
 
 
 BROKERS = {"filesystem": folder_broker, "redis": redis_broker, "rabbitmq": rabbitmq_broker}
