@@ -36,6 +36,8 @@ PRODUCTION = {
     "DATABASE_URL": "sqlite://:memory:",
 }
 PYTEST = ["-n", "auto", "--dist", "worksteal", "-q"]
+#: What runs on each database and each Python.
+MARKS = "not slow and not packaging and not browser"
 SECOND_PYTHON = "3.13"
 
 
@@ -114,10 +116,15 @@ def pytest(python: Path, *arguments: str, **environment: str) -> None:
 
 
 def tests_on_sqlite() -> None:
-    """Run every test but the packaging ones, and hold the coverage: 90 %, the core 100 %."""
-    pytest(BIN / "python", "-m", "not slow and not packaging", "--cov", "--cov-report=")
+    """Run the tests, and hold the coverage: 90 %, the core 100 %."""
+    pytest(BIN / "python", "-m", MARKS, "--cov", "--cov-report=")
     tool("coverage", "report")
     tool("coverage", "report", "--include=sessionmgr/core/*", "--fail-under=100")
+
+
+def tests_in_a_browser() -> None:
+    """Run the browser's tests, in processes of their own: Playwright keeps a loop running."""
+    pytest(BIN / "python", "-m", "browser and not slow")
 
 
 def tests_on_postgresql() -> None:
@@ -125,16 +132,15 @@ def tests_on_postgresql() -> None:
     if cluster.programs() is None:
         raise Missing("PostgreSQL is not installed (apt-get install postgresql)")
     with cluster.cluster() as server:
-        marks = "not slow and not packaging and not browser"
         # The demo brings its own database.
         demo = "--ignore=tests/project/test_demo.py"
-        pytest(BIN / "python", "-m", marks, demo, DATABASE_URL=server.url)
+        pytest(BIN / "python", "-m", MARKS, demo, DATABASE_URL=server.url)
 
 
 def tests_on_second_python() -> None:
     """Run the tests again on a newer Python, which gets a newer Django."""
     python = second_python()
-    pytest(python, "-m", "not slow and not packaging and not browser", "-p", "no:cacheprovider")
+    pytest(python, "-m", MARKS, "-p", "no:cacheprovider")
 
 
 def second_python() -> Path:
@@ -193,6 +199,7 @@ LINT = [
 TESTS = [
     Step("npm packages", npm_packages),
     Step("tests on SQLite, with coverage", tests_on_sqlite),
+    Step("tests in a browser", tests_in_a_browser),
     Step("tests on PostgreSQL", tests_on_postgresql),
     Step(f"tests on Python {SECOND_PYTHON}", tests_on_second_python, required=False),
     Step("tests of the widget", javascript),
