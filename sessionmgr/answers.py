@@ -52,9 +52,10 @@ def asker_of(request: HttpRequest) -> Asker:
 
 def demands_sign_in(response: HttpResponseBase) -> bool:
     """Return whether the answer says "not without signing in": 401, 403, or a redirect there."""
-    if response.status_code in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
-        return True
-    return leads_to_sign_in(response)
+    status = response.status_code
+    if status < HTTPStatus.MULTIPLE_CHOICES:
+        return False
+    return status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN) or leads_to_sign_in(response)
 
 
 def leads_to_sign_in(response: HttpResponseBase) -> bool:
