@@ -61,7 +61,10 @@ class SessionEnforcementMiddleware:
     def before(self, request: HttpRequest) -> None:
         """Offer the user that the door brings along; nothing is asked until somebody looks."""
         if isinstance(getattr(request, "session", None), SessionStore):
-            request.user = SimpleLazyObject(partial(user_of, request))  # type: ignore[assignment]
+            user: object = getattr(request, "user", None)
+            if type(user) is SimpleLazyObject:
+                # AuthenticationMiddleware's own, told whom to ask: a second one costs every page.
+                user.__dict__["_setupfunc"] = partial(user_of, request)
             request.auser = partial(auser_of, request)
 
     def process_view(self, request: HttpRequest, *view: Any) -> HttpResponseBase | None:
