@@ -33,7 +33,7 @@ bench-sweep: $(VENV)/.tests
 	@$(BIN)/python -m benchmarks.sweep
 
 test-races: $(VENV)/.tests
-	@$(BIN)/python -m pytest -m slow -k race
+	@$(BIN)/python -m pytest -m slow -k "race or lock"
 
 test-model: $(VENV)/.tests
 	@$(BIN)/python -m pytest -m slow -k model
