@@ -9,6 +9,7 @@ app_name = "sessionmgr"
 urlpatterns = [
     path("status/", views.status, name="status"),
     path("touch/", views.touch, name="touch"),
+    path("resumed/", views.resumed, name="resumed"),
     path("sign-out/", views.sign_out, name="sign_out"),
     path("signed-out/", views.signed_out, name="signed_out"),
     path("held/<slug:held_id>/", views.held_form, name="held"),

@@ -115,6 +115,20 @@ def _bad_request(field: str, message: str) -> HttpResponse:
 
 
 @never_cache
+@require_safe
+def resumed(request: HttpRequest) -> HttpResponse:
+    """Tell the other tabs that somebody has signed in again: where the popup lands."""
+    judged = judgement_of(request)
+    if judged is None:
+        return answers.refused(request, cast(SessionStore, request.session).why_ended())
+    tags = {
+        "session_tag": protocol.session_tag(judged.session_id),
+        "user_tag": protocol.tag_of("user", judged.user_id),
+    }
+    return render(request, "sessionmgr/resumed.html", tags)
+
+
+@never_cache
 @require_POST
 @csrf_protect
 def sign_out(request: HttpRequest) -> HttpResponse:

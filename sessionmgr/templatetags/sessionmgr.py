@@ -5,11 +5,11 @@ from functools import cache
 from typing import Any
 
 from django import template
-from django.conf import settings
 from django.http import HttpRequest
-from django.shortcuts import resolve_url
 from django.template import Context
+from django.urls import reverse
 
+from sessionmgr.answers import sign_in_url
 from sessionmgr.core.decision import Limit
 from sessionmgr.core.reasons import EndsBy
 from sessionmgr.enforcement import Judgement, judgement_of
@@ -20,8 +20,11 @@ register = template.Library()
 
 
 @register.inclusion_tag("sessionmgr/session_timeout.html", takes_context=True)
-def session_timeout(context: Context) -> dict[str, Any]:
-    """Print the warning, its script and its stylesheet; nothing for who is not signed in."""
+def session_timeout(context: Context, on_expire: str = "") -> dict[str, Any]:
+    """Print the warning, its script and its stylesheet; nothing for who is not signed in.
+
+    ``on_expire="redirect"``: the page is left for the signed-out page, not veiled and kept.
+    """
     judged = _judgement_in(context)
     if judged is None:
         return {}
@@ -29,7 +32,9 @@ def session_timeout(context: Context) -> dict[str, Any]:
         "request": context["request"],
         "csrf_token": context.get("csrf_token"),
         "user_tag": tag_of("user", judged.user_id),
-        "sign_in_url": resolve_url(settings.LOGIN_URL),
+        "sign_in_url": sign_in_url(),
+        "sign_in_again_url": sign_in_url(reverse("sessionmgr:resumed")),
+        "on_expire": on_expire,
         "ends_at": _ends_at(judged.decision.binding),
         "ends_for_inactivity": _is_for_inactivity(judged.decision.binding),
     }

@@ -25,7 +25,7 @@ PAGE = """{% load sessionmgr i18n %}{% get_current_language_bidi as BIDI %}<!DOC
     </form>
     {% if sent %}<p id="sent">{{ sent }}</p>{% endif %}
   </main>
-  {% session_timeout %}
+  {% session_timeout on_expire=on_expire %}
 </body>
 </html>"""
 
@@ -33,7 +33,9 @@ PAGE = """{% load sessionmgr i18n %}{% get_current_language_bidi as BIDI %}<!DOC
 @login_required
 def form(request: HttpRequest) -> HttpResponse:
     template = engines["django"].from_string(PAGE)
-    return HttpResponse(template.render({"sent": request.POST.get("report")}, request))
+    on_expire = "redirect" if "leave" in request.GET else ""
+    context = {"sent": request.POST.get("report"), "on_expire": on_expire}
+    return HttpResponse(template.render(context, request))
 
 
 def public(request: HttpRequest) -> HttpResponse:

@@ -4,12 +4,12 @@ import { test } from "node:test";
 
 import {
   initial,
-  milestone,
   nextLook,
   parse,
   reduce,
   shown,
 } from "../../sessionmgr/static/sessionmgr/session-timeout.js";
+import { milestone } from "../../sessionmgr/static/sessionmgr/session-timeout-near.js";
 
 const vectors = (name) =>
   JSON.parse(readFileSync(new URL(`vectors/${name}.json`, import.meta.url), "utf8")).cases;

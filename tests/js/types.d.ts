@@ -32,7 +32,7 @@ type News =
   | { type: "failed"; kind: Kind }
   | { type: "ended"; kind?: Kind; tag?: string; reason: string | null; detail: string }
   | { type: "wake"; restored?: boolean }
-  | { type: "hide" | "input" | "stay" | "dismiss" | "doubt" | "tick" };
+  | { type: "hide" | "input" | "stay" | "dismiss" | "doubt" | "resumed" | "tick" };
 
 type Reply = News & { status?: number };
 
@@ -68,6 +68,8 @@ interface State {
   problem: boolean;
   /** The other session that was last asked about. */
   foreign: string;
+  /** Somebody has signed in anew: the tokens of this page are stale. */
+  resumed: boolean;
   endedAt: number;
   reason: string | null;
   detail: string;
@@ -83,6 +85,24 @@ interface Turn {
 }
 
 type Step<T extends News["type"]> = (turn: Turn, news: Extract<News, { type: T }>) => void;
+
+/** What the element shows, for the part that knows the words. */
+interface Near {
+  part: any;
+  /** Seconds until the limit of the warning; null: there is none. */
+  left: number | null;
+  endsAt: number;
+  later: number;
+  detail: string;
+}
+
+interface Widget extends HTMLElement {
+  readonly state: string | null;
+  readonly reason: string | null;
+  readonly deadlines: { idle: number; session: number };
+}
+
+type Update = (widget: Widget, near: Near) => void;
 
 interface Document {
   prerendering?: boolean;

@@ -8,11 +8,13 @@
 const SECOND = 1000;
 const MINUTE = 60 * SECOND;
 const POLL = 2 * MINUTE; // a visible page asks this often
+const SOON = 5 * MINUTE; // before a warning
 const FRESH = 10 * SECOND; // no need to ask again on waking
 const URGENT = 2 * MINUTE; // from banner to dialog
 const HOLD = 10 * MINUTE; // work is kept after the end
 const PATIENCE = 8 * SECOND; // for a request
 const LOST = 9 * SECOND; // it did not even fail
+const TOKEN = /(X-CSRFToken["']?:\s*["'])\w*/i;
 
 /** Seconds left, true at `at`; null or -1: no limit. @returns {Fact} */
 const factOf = (at = 0, /** @type {any[]} */ [idle, session, warnSession, warnIdle, tag, userTag]) => {
@@ -53,6 +55,7 @@ export const initial = (userTag = "", jitter = 0, now = 0) => ({
   dismissed: 0,
   problem: false,
   foreign: "",
+  resumed: false,
   endedAt: 0,
   reason: null,
   detail: "",
@@ -132,6 +135,10 @@ function take(turn, news) {
       if (news.restored) Object.assign(state, { unsure: true, pending: null, heardAt: 0 });
       if (now - state.heardAt > FRESH) contact(turn);
       break;
+    case "resumed":
+      Object.assign(state, { resumed: true, pending: null }); // what is asked may be older
+      contact(turn);
+      break;
     case "doubt":
       contact(turn);
   }
@@ -143,15 +150,16 @@ function accept({ state, now, effects }, { kind, askedAt, fact }) {
   if (isEnded && askedAt < state.endedAt) return;
   state.failures = state.retryAt = 0;
   if (state.userTag && fact.userTag !== state.userTag) {
-    state.phase = "replaced";
+    Object.assign(state, { phase: "replaced", limit: null });
     effects.push({ do: "wipe" });
     return;
   }
-  if (isEnded || (state.fact.tag && fact.tag !== state.fact.tag)) effects.push({ do: "renew" });
+  const isOther = state.fact.tag && fact.tag !== state.fact.tag;
+  if (isEnded || isOther || state.resumed) effects.push({ do: "renew" });
   if (isEnded) state.phase = "active";
   if (kind !== "ask") state.creditedAt = askedAt;
   state.userTag = fact.userTag;
-  state.unsure = false;
+  state.unsure = state.resumed = false;
   state.problem = kind === "explicit" && due(fact, now) === "idle";
   learn(state, fact);
   effects.push({ do: "tell", news: { type: "told", fact } });
@@ -249,12 +257,6 @@ export function shown({ phase, limit, fact, failures, dismissed }, now = 0) {
   return dismissed === 1 && !isUrgent ? "active" : "banner";
 }
 
-/** What to announce: minutes, then 40 and 20 s. */
-export const milestone = (left = 0) => {
-  const size = left > 60 ? 60 : 20;
-  return Math.ceil(left / size) * size;
-};
-
 /** @type {typeof HTMLElement} */
 const Base = globalThis.HTMLElement ?? class {};
 
@@ -271,11 +273,9 @@ export class SessionTimeout extends Base {
   #inputAt = 0;
   #openedAt = 0;
   #guardedAt = 0;
-  #announced = 0;
-  #worded = 0; // the end that the sentence on screen tells
-  #prefix = "";
+  #broughtAt = 0;
   /** @type {any} */
-  #lang;
+  #near;
   /** @type {any} */
   #channel;
   /** @type {any} */
@@ -305,6 +305,29 @@ export class SessionTimeout extends Base {
     this.#take({ type: "doubt" });
   }
 
+  /** As "Sign in again now" does. */
+  reauth() {
+    all(this, "[data-sign-in]")[0]?.click();
+  }
+
+  /** Seconds left; Infinity: no limit. */
+  remaining() {
+    return Math.max(0, fate(this.#state.fact).end - Date.now()) / SECOND;
+  }
+
+  get state() {
+    return this.getAttribute("state");
+  }
+
+  get reason() {
+    return this.#state.reason;
+  }
+
+  get deadlines() {
+    const { idleEndsAt, sessionEndsAt } = this.#state.fact;
+    return { idle: idleEndsAt, session: sessionEndsAt };
+  }
+
   /** Take input in a (same-origin frame's) document as activity. @param {Document} doc */
   watch(doc) {
     this.#on(doc, "pointerdown keydown input wheel touchstart", ({ isTrusted, type }) => {
@@ -327,9 +350,6 @@ export class SessionTimeout extends Base {
   #start() {
     this.#state = initial(this.dataset.user, Math.random() / 5 - 0.1, Date.now());
     this.#csrf = this.querySelector("input")?.value ?? "";
-    try {
-      [this.#lang] = Intl.getCanonicalLocales(this.closest("[lang]")?.getAttribute("lang") ?? []);
-    } catch {} // the browser's own
     this.#channel = new BroadcastChannel("session-timeout");
     this.#on(this.#channel, "message", ({ data }) => this.#take(data));
     this.#listen();
@@ -431,6 +451,7 @@ export class SessionTimeout extends Base {
   /** @param {Kind} kind @param {URLSearchParams} [body] @returns {Promise<Reply>} */
   async #fetch(kind, body) {
     const askedAt = Date.now();
+    let status = 0;
     try {
       const response = await fetch((body ? this.dataset.touch : this.dataset.status) ?? "", {
         method: body ? "POST" : "GET",
@@ -439,9 +460,9 @@ export class SessionTimeout extends Base {
         keepalive: !!body,
         signal: AbortSignal.timeout(PATIENCE),
       });
-      const { status } = response;
+      status = response.status;
       const at = Date.now();
-      const json = await response.json().catch(() => ({}));
+      const json = await response.json();
       // After a sleep in between nobody knows when it was true.
       if (json.state === "live" && at - askedAt < PATIENCE) {
         this.#csrf = json.csrf_token || this.#csrf;
@@ -453,15 +474,17 @@ export class SessionTimeout extends Base {
       if (status === 401 && json.code) {
         return { type: "ended", kind, reason: json.reason, detail: json.title };
       }
-      return { type: "failed", kind, status };
-    } catch {
-      return { type: "failed", kind };
-    }
+    } catch {} // told below
+    return { type: "failed", kind, status };
   }
 
   /** A page that goes on needs the new session's tokens. */
   #renew() {
-    for (const field of all(document, "[name=csrfmiddlewaretoken]")) field.value = this.#csrf;
+    for (const node of all(document, "[name=csrfmiddlewaretoken], [hx-headers]")) {
+      const old = node.getAttribute("hx-headers");
+      if (old) node.setAttribute("hx-headers", old.replace(TOKEN, `$1${this.#csrf}`));
+      else node.value = this.#csrf;
+    }
     this.#emit("resumed", { csrf: this.#csrf });
   }
 
@@ -473,7 +496,8 @@ export class SessionTimeout extends Base {
   }
 
   #emit(name = "", detail = {}) {
-    this.dispatchEvent(new CustomEvent(`session-timeout:${name}`, { bubbles: true, detail }));
+    const options = { bubbles: true, cancelable: name === "warning", detail };
+    return this.dispatchEvent(new CustomEvent(`session-timeout:${name}`, options));
   }
 
   #lock(isLocked = true) {
@@ -482,7 +506,7 @@ export class SessionTimeout extends Base {
 
   #render() {
     const now = Date.now();
-    const { fact, limit, pending, problem, reason } = this.#state;
+    const { fact, limit, pending, problem, reason, detail } = this.#state;
     const view = shown(this.#state, now);
     const [part] = all(this, `[data-view=${view}]`);
     const endsAt = limit ? fact[`${limit}EndsAt`] : 0;
@@ -493,22 +517,32 @@ export class SessionTimeout extends Base {
     this.setAttribute("pending", pending ?? "");
     this.toggleAttribute("problem", problem);
     this.toggleAttribute("near", now >= fate(fact).session);
-    this.#mark(document.hidden && limit ? `(${this.#span(left, "short")}) ` : "");
     const isNew = view !== this.getAttribute("state");
-    if (isNew || part?.open === false) {
+    if (isNew || (part?.open === false && !this.hasAttribute("own"))) {
       if (limit && part?.showModal && this.#isTyping(now)) return;
       this.setAttribute("state", view);
-      this.#show(part, view);
+      const isOwn = !!limit && !this.#emit("warning", { limit, left });
+      this.toggleAttribute("own", isOwn);
+      this.#show(isOwn ? null : part, view);
       this.#emit("state", { state: view, reason });
+      if (view === "ended") this.#emit("expired", { reason });
+      if (view === "offline") this.#emit(view);
     }
-    if (!part) return;
-    if (isNew || Math.abs(endsAt - this.#worded) > 2 * SECOND) {
-      this.#worded = endsAt; // else the words stay, for who listens
-      for (const node of all(part, "[data-text]")) {
-        node.textContent = this.#fill(node.dataset.text, left, endsAt);
-      }
+    if (view !== "active" || due(fact, now + SOON) || document.querySelector("[data-needs]")) {
+      this.#bring(now);
     }
-    if (limit && part.open) this.#count(part, left);
+    const later = fact.sessionEndsAt;
+    this.#near?.update(this, { part, left: limit && left, endsAt, later, detail });
+  }
+
+  /** What is needed only near a limit comes when one is. */
+  async #bring(now = 0) {
+    if (this.#near || now - this.#broughtAt < 10 * SECOND) return;
+    this.#broughtAt = now;
+    try {
+      this.#near = await import(this.dataset.near ?? "");
+      this.#render();
+    } catch {} // it goes without
   }
 
   /** Until a pause, for three seconds at most. */
@@ -522,53 +556,10 @@ export class SessionTimeout extends Base {
   /** @param {any} part */
   #show(part, view = "") {
     this.#lock(!["active", "idle", "banner", "session"].includes(view));
-    for (const link of all(this, "[data-sign-in]")) {
-      const url = new URL(link.href);
-      url.searchParams.set("next", location.pathname + location.search);
-      link.href = url;
-    }
     // Closed first, so that screen readers read the new one.
     for (const dialog of all(this, "[open]")) dialog.close();
     part?.showModal?.();
     this.#openedAt = Date.now();
-    this.#announced = 0;
-  }
-
-  #fill(text = "", left = 0, endsAt = 0) {
-    const time = (at = 0) =>
-      new Date(at).toLocaleTimeString(this.#lang, { hour: "numeric", minute: "2-digit" });
-    return text
-      .replace("{left}", this.#span(left))
-      .replace("{time}", time(endsAt))
-      .replace("{later}", time(this.#state.fact.sessionEndsAt))
-      .replace("{reason}", this.#state.detail);
-  }
-
-  /** @param {any} part */
-  #count(part, left = 0) {
-    const [count, bar, live] = all(part, "[data-count], progress, [data-live]");
-    count.textContent = this.#span(left);
-    if (!this.#announced) bar.max = left;
-    bar.value = left;
-    const step = milestone(left);
-    if (step < this.#announced) live.textContent = this.#fill(live.dataset.live, step);
-    this.#announced = step;
-  }
-
-  #mark(prefix = "") {
-    const { title } = document;
-    if (prefix === this.#prefix) return;
-    document.title = prefix + title.slice(title.startsWith(this.#prefix) ? this.#prefix.length : 0);
-    this.#prefix = prefix;
-  }
-
-  /** @param {"short" | "long"} unitDisplay */
-  #span(seconds = 0, unitDisplay = "long") {
-    const [unit, size] =
-      seconds < 60 ? ["second", 1] : seconds < 7200 ? ["minute", 60] : ["hour", 3600];
-    return new Intl.NumberFormat(this.#lang, { style: "unit", unit: `${unit}`, unitDisplay }).format(
-      Math.ceil(seconds / +size),
-    );
   }
 }
 
