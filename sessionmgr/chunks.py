@@ -14,7 +14,7 @@ from sessionmgr.enforcement import announce_ends, remove_payloads
 from sessionmgr.models import State, UserSession, payloads
 
 #: Rows per transaction. SQLite has one writer: everybody waits for the chunk, so it is small.
-CHUNK = 2000
+CHUNK = 1000
 SQLITE_CHUNK = 500
 
 #: Called with how many more rows are done.
@@ -109,7 +109,10 @@ def _end(rows: QuerySet[UserSession], batch: list[Claimed], walk: Walk) -> Count
             state=State.ENDED, ended_reason=value, ended_at=walk.now, session=None
         )
         keys = [row.session_key for row in claimed if row.session_key is not None]
-        payloads(walk.using).filter(pk__in=keys, sessionmgr_ledger=None).delete()
+        left = payloads(walk.using).filter(pk__in=keys)
+        if ended[EndReason(value)] < len(claimed):
+            left = left.filter(sessionmgr_ledger=None)
+        left.delete()
         announce_ends(ids, using=walk.using)
     return ended
 
