@@ -136,6 +136,7 @@ RULES: dict[str, tuple[Callable[[Any], bool], str]] = {
         "a whole number of days, 1 or more",
     ),
     "SESSIONMGR_HTMX_REDIRECT": (lambda value: isinstance(value, bool), "True or False"),
+    "SESSIONMGR_COVERAGE_REPORT": (lambda value: isinstance(value, bool), "True or False"),
 }
 
 

@@ -40,6 +40,11 @@ class Settings:
         return getattr(settings, "SESSIONMGR_TOKEN_KEYS", [])
 
     @property
+    def SESSIONMGR_COVERAGE_REPORT(self) -> bool:
+        """Whether signed-in pages without the warning are noted for the administrators."""
+        return getattr(settings, "SESSIONMGR_COVERAGE_REPORT", False)
+
+    @property
     def SESSIONMGR_HTMX_REDIRECT(self) -> bool:
         """Whether a refused htmx request is sent to the sign-in page by ``HX-Redirect``."""
         return getattr(settings, "SESSIONMGR_HTMX_REDIRECT", False)

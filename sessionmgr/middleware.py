@@ -18,7 +18,7 @@ from django.http import HttpRequest, HttpResponseBase
 from django.utils.cache import patch_cache_control
 from django.utils.functional import SimpleLazyObject
 
-from sessionmgr import answers, held
+from sessionmgr import answers, coverage, held
 from sessionmgr.activity import is_activity, resolution
 from sessionmgr.backends.db import SessionStore
 from sessionmgr.backends.door import SessionUnavailableError
@@ -113,6 +113,7 @@ class SessionEnforcementMiddleware:
             if session.judgement is not None:
                 stamp(request, session)
                 add_headers(response, session.judgement)
+                coverage.look(request, response, session.judgement)
         except UpdateError:
             # Of an anonymous session that is gone SessionMiddleware tells by itself.
             return response if session.judgement is None else interrupted(request, session)

@@ -14,6 +14,7 @@ from django.utils.translation import gettext_lazy as _
 from sessionmgr import clock
 from sessionmgr.core.policy import FALLBACK_LENGTH, Policy
 from sessionmgr.core.reasons import EndReason, FallbackReason, PolicySource
+from sessionmgr.tables import BarePage as BarePage
 from sessionmgr.tables import HeldForm as HeldForm
 
 if TYPE_CHECKING:

@@ -30,7 +30,16 @@ from sessionmgr.chunks import Progress, Walk, delete_each, end_each, repair_each
 from sessionmgr.conf import conf
 from sessionmgr.core.policy import FALLBACK_LENGTH, Policy
 from sessionmgr.core.reasons import EndReason, PolicySource
-from sessionmgr.models import HeldForm, JobLease, State, UserSession, aged, idle, payloads
+from sessionmgr.models import (
+    BarePage,
+    HeldForm,
+    JobLease,
+    State,
+    UserSession,
+    aged,
+    idle,
+    payloads,
+)
 
 #: Looking for payloads that others have deleted compares two whole tables: not every minute.
 RECONCILE_EVERY = timedelta(hours=1)
@@ -158,4 +167,5 @@ def purge(
         state=State.ENDED, session=None, ended_at__lt=limit
     )
     HeldForm.objects.using(using).purge(now)
+    BarePage.objects.using(using).purge(limit)
     return delete_each(old, "ended_at", Walk(now, using, chunk, progress))

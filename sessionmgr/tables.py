@@ -1,4 +1,4 @@
-"""The small tables beside the ledger: forms that came too late."""
+"""The small tables beside the ledger: forms that came too late, pages that do not warn."""
 
 from datetime import datetime, timedelta
 from typing import Any, Self
@@ -62,3 +62,41 @@ class HeldForm(models.Model):
 
     def __str__(self) -> str:
         return f"held for {self.user_id}"
+
+
+class BarePageQuerySet(models.QuerySet["BarePage"]):
+    """What is noted of pages, and forgotten."""
+
+    def note(self, scope: str, route: str, now: datetime) -> None:
+        """Count one more sight of a page without the warning."""
+        more = {"sights": models.F("sights") + 1, "last_seen_at": now}
+        if not self.filter(scope=scope, route=route).update(**more):
+            self.bulk_create(
+                [BarePage(scope=scope, route=route, last_seen_at=now)], ignore_conflicts=True
+            )
+
+    def purge(self, limit: datetime) -> int:
+        """Delete what was not seen since ``limit``."""
+        return self.filter(last_seen_at__lt=limit).delete()[0]
+
+
+class BarePage(models.Model):
+    """A signed-in page that was served without the warning: its URL pattern, never an address.
+
+    ``sights`` is a sample: each process looks at a pattern once in an hour.
+    """
+
+    scope = models.CharField(max_length=50)
+    route = models.CharField(max_length=300)
+    sights = models.PositiveIntegerField(default=1)
+    last_seen_at = models.DateTimeField()
+
+    objects = BarePageQuerySet.as_manager()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["scope", "route"], name="sessionmgr_bare_page_once"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.route} in {self.scope}"

@@ -11,6 +11,7 @@ from settings_app.models import Environment
 TABS: tuple[tuple[str, str | Promise], ...] = (
     ("general", _("General")),
     ("history", _("History")),
+    ("coverage", _("Coverage")),
 )
 
 

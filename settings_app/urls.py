@@ -10,4 +10,5 @@ urlpatterns = [
     path("", views.environments, name="environments"),
     path("<slug:slug>/general/", views.general, name="general"),
     path("<slug:slug>/history/", views.history, name="history"),
+    path("<slug:slug>/coverage/", views.coverage, name="coverage"),
 ]

@@ -1,7 +1,8 @@
-"""The pages: environments, the General tab of one, its history, and About."""
+"""The pages: environments, the General tab of one, its history and coverage, and About."""
 
 from django.contrib import admin
 from django.contrib.auth.decorators import login_required
+from django.core.exceptions import PermissionDenied
 from django.core.paginator import Paginator
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
@@ -9,14 +10,20 @@ from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_safe
 
+from sessionmgr.conf import conf as engine_conf
+from sessionmgr.models import BarePage
+from sessionmgr.models import database as sessions_database
 from settings_app.about import about_context
-from settings_app.access import for_staff
+from settings_app.access import for_staff, may_change
 from settings_app.general import GeneralPage
 from settings_app.history import history_of, told_changes
 from settings_app.models import Environment, database
 from settings_app.saving import stored_policy
 from settings_app.tabs import tabs_of
 from settings_app.words import policy_words
+
+#: What a base template needs.
+TAG = "{% load sessionmgr %}{% session_timeout %}"
 
 #: Changes on one page of the history.
 PER_PAGE = 50
@@ -59,6 +66,31 @@ def history(request: HttpRequest, slug: str) -> HttpResponse:
         "changes": told_changes(page),
     }
     return render(request, "settings_app/history.html", context)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@for_staff
+def coverage(request: HttpRequest, slug: str) -> HttpResponse:
+    """Show which pages do not warn; a POST begins the list anew."""
+    environment = _environment(slug)
+    pages = BarePage.objects.using(sessions_database()).filter(scope=environment.slug)
+    if request.method == "POST":
+        if not may_change(request.user):
+            raise PermissionDenied
+        pages.delete()
+        return redirect("system_settings:coverage", slug)
+    context = {
+        **admin.site.each_context(request),
+        "title": _("System Settings"),
+        "subtitle": environment.name,
+        "environment": environment,
+        "tabs": tabs_of(environment, "coverage"),
+        "may_change": may_change(request.user),
+        "is_on": engine_conf.SESSIONMGR_COVERAGE_REPORT,
+        "tag": TAG,
+        "pages": pages.order_by("-last_seen_at", "route")[:PER_PAGE],
+    }
+    return render(request, "settings_app/coverage.html", context)
 
 
 @never_cache

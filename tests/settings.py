@@ -16,5 +16,7 @@ STORAGES = {
     **STORAGES,
     "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
 }
+#: Pages of tests are bare, and their queries counted.
+SESSIONMGR_COVERAGE_REPORT = False
 #: No connection beside the test's own.
 SESSIONMGR_POLICY_REFRESH = "request"

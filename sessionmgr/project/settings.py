@@ -117,6 +117,7 @@ SESSIONMGR_POLICY_SOURCE = "settings_app.source.current_policy"
 SESSIONMGR_PASSIVE_PATHS = env.list("SESSIONMGR_PASSIVE_PATHS", default=[])
 SESSIONMGR_HISTORY_DAYS = env.int("SESSIONMGR_HISTORY_DAYS", default=90)
 SESSIONMGR_TOKEN_KEYS = env.list("SESSIONMGR_TOKEN_KEYS", default=[])
+SESSIONMGR_COVERAGE_REPORT = env.bool("SESSIONMGR_COVERAGE_REPORT", default=True)
 SESSIONMGR_RESTORE_DEFAULTS = env.bool("SESSIONMGR_RESTORE_DEFAULTS", default=False)
 
 # Plain HTTP only in development and on loopback (the demo sets HTTPS=off for its own server).

@@ -83,6 +83,7 @@ def test_the_middleware_must_come_after_authentication(settings: Any) -> None:
         ("SESSIONMGR_IDENTITY_LIFETIME", [90, timedelta(), None]),
         ("SESSIONMGR_HISTORY_DAYS", [0, -1, "90", None, True]),
         ("SESSIONMGR_HTMX_REDIRECT", [1, "yes", None]),
+        ("SESSIONMGR_COVERAGE_REPORT", [1, "yes", None]),
     ],
 )
 def test_a_wrong_value_is_told_by_its_name(settings: Any, name: str, values: list[Any]) -> None:
