@@ -19,7 +19,7 @@ PAGE = """{% load sessionmgr i18n %}{% get_current_language_bidi as BIDI %}<!DOC
   <main>
     <h1>A form</h1>
     {% session_timeout_notice %}
-    <form method="post">{% csrf_token %}
+    <form method="post"{% if needs %} data-needs="{{ needs }}"{% endif %}>{% csrf_token %}
       <label>Report <textarea name="report"></textarea></label>
       <button>Send</button>
     </form>
@@ -34,7 +34,11 @@ PAGE = """{% load sessionmgr i18n %}{% get_current_language_bidi as BIDI %}<!DOC
 def form(request: HttpRequest) -> HttpResponse:
     template = engines["django"].from_string(PAGE)
     on_expire = "redirect" if "leave" in request.GET else ""
-    context = {"sent": request.POST.get("report"), "on_expire": on_expire}
+    context = {
+        "sent": request.POST.get("report"),
+        "on_expire": on_expire,
+        "needs": request.GET.get("needs"),
+    }
     return HttpResponse(template.render(context, request))
 
 
