@@ -36,7 +36,7 @@ test-races: $(VENV)/.tests
 	@$(BIN)/python -m pytest -m slow -k "race or lock"
 
 test-model: $(VENV)/.tests
-	@$(BIN)/python -m pytest -m slow -k model
+	@$(BIN)/python -m pytest -m slow tests/sessionmgr
 
 clean:
 	rm -rf $(VENV) .venv313 node_modules build dist var .coverage* .*_cache

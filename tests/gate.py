@@ -132,9 +132,9 @@ def tests_on_postgresql() -> None:
     if cluster.programs() is None:
         raise Missing("PostgreSQL is not installed (apt-get install postgresql)")
     with cluster.cluster() as server:
-        # The demo brings its own database.
-        demo = "--ignore=tests/project/test_demo.py"
-        pytest(BIN / "python", "-m", MARKS, demo, DATABASE_URL=server.url)
+        # These bring databases of their own, of both kinds, whatever this run's is.
+        own = ["--ignore=tests/services", "--ignore=tests/project/test_demo.py"]
+        pytest(BIN / "python", "-m", MARKS, *own, DATABASE_URL=server.url)
 
 
 def tests_on_second_python() -> None:
