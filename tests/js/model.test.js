@@ -329,8 +329,8 @@ const mutants = {
   },
   4: (state, news, now) => reduce(state, news.type === "ended" && !news.kind ? { type: "tick" } : news, now),
   5: (state, news, now) => {
-    const isBelieved = news.type === "told" && news.fact.at > state.heardAt && !state.unsure && state.phase !== "ended";
-    if (!isBelieved) return reduce(state, news, now);
+    const isLive = !state.unsure && ["active", "warning", "verifying"].includes(state.phase);
+    if (!isLive || news.type !== "told" || news.fact.at <= state.heardAt) return reduce(state, news, now);
     return reduce({ ...state, fact: { ...state.fact, tag: news.fact.tag } }, news, now);
   },
 };
