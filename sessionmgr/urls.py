@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from sessionmgr import views
+from sessionmgr import client_context, views
 
 app_name = "sessionmgr"
 
@@ -10,6 +10,8 @@ urlpatterns = [
     path("status/", views.status, name="status"),
     path("touch/", views.touch, name="touch"),
     path("resumed/", views.resumed, name="resumed"),
+    path("client-context.js", client_context.script, name="client_context"),
+    path("widget/", client_context.widget, name="widget"),
     path("sign-out/", views.sign_out, name="sign_out"),
     path("signed-out/", views.signed_out, name="signed_out"),
     path("held/<slug:held_id>/", views.held_form, name="held"),

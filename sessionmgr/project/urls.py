@@ -3,7 +3,7 @@
 from django.contrib import admin
 from django.urls import include, path
 
-from sessionmgr import views
+from sessionmgr import client_context, views
 from sessionmgr.project.demo import views as demo
 from settings_app.views import about
 
@@ -16,6 +16,12 @@ urlpatterns = [
     path("about/", about, name="about"),
     path("accounts/sign-in/", views.SignInView.as_view(), name="sign_in"),
     path("session/", include("sessionmgr.urls")),
+    # The name that pages written for the vendor's platform include.
+    path(
+        "WebResources/ClientGlobalContext.js.aspx",
+        client_context.script,
+        name="client_global_context",
+    ),
     path("healthz/", views.healthz, name="healthz"),
     path("readyz/", views.readyz, name="readyz"),
     # Before the admin, which answers every address below its own.

@@ -1,9 +1,12 @@
 """The reference project's pages and one more, to type in: the least that a host page has."""
 
+from csp.constants import SELF
+from csp.decorators import csp_exempt, csp_replace
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse
 from django.template import engines
 from django.urls import path
+from django.views.decorators.clickjacking import xframe_options_sameorigin
 
 from sessionmgr.project.urls import urlpatterns as project_urls
 
@@ -46,4 +49,38 @@ def public(request: HttpRequest) -> HttpResponse:
     return HttpResponse(engines["django"].from_string(PAGE).render({}, request))
 
 
-urlpatterns = [*project_urls, path("form/", form), path("open/", public)]
+SCRIPT = '<script src="/session/client-context.js"></script>'
+ALIAS = '<script src="/WebResources/ClientGlobalContext.js.aspx"></script>'
+FRAMES = {"default-src": [SELF], "frame-ancestors": [SELF]}
+
+#: Pages that know nothing of us but one address.
+STATIC_PAGES = {
+    "page": f"{SCRIPT}<h1>Static</h1><label>Note <textarea></textarea></label>",
+    "alias": f"{ALIAS}<h1>Static</h1>",
+    "twice": f"{SCRIPT}{ALIAS}{SCRIPT}<h1>Static</h1>",
+    "framing": f'{SCRIPT}<h1>Around</h1><iframe src="/static-page/page/"></iframe>',
+    "bare-framing": '<h1>Around</h1><iframe src="/static-page/page/"></iframe>',
+}
+
+
+@csp_replace(FRAMES)
+@xframe_options_sameorigin
+def static_page(request: HttpRequest, name: str) -> HttpResponse:
+    head = '<!DOCTYPE html><html lang="en"><meta charset="utf-8"><title>Static</title>'
+    return HttpResponse(head + STATIC_PAGES[name], headers={"Cache-Control": "public"})
+
+
+@csp_exempt()
+def foreign(request: HttpRequest) -> HttpResponse:
+    """A page that, under another name of this server, is one of another site."""
+    address = f"http://localhost:{request.get_port()}/session/client-context.js"
+    return HttpResponse(f'<!DOCTYPE html><title>Foreign</title><script src="{address}"></script>')
+
+
+urlpatterns = [
+    *project_urls,
+    path("form/", form),
+    path("open/", public),
+    path("static-page/<name>/", static_page),
+    path("foreign/", foreign),
+]
