@@ -21,7 +21,10 @@ def as_page(found: dict[str, dict[str, Any]], rows: int, version: str) -> str:
     ended, expired = sum(ours["result"].values()), theirs["result"]["expired"]
     per_row = ours["seconds"] / ended
     ratio = per_row / (theirs["seconds"] / expired)
-    server_ratio = (ours["server_seconds"] / ended) / (theirs["server_seconds"] / expired)
+    # The system counts in ticks of 10 ms; in small form nothing may have been counted.
+    server_ratio = (ours["server_seconds"] / ended) / (
+        max(theirs["server_seconds"], 0.01) / expired
+    )
     legs = (ours, theirs, ours["alone"])
     block = longest(ours)
     return f"""# What a sweep costs
