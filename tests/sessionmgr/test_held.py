@@ -4,10 +4,14 @@ import logging
 import re
 import sys
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from html.parser import HTMLParser
+from threading import Barrier
 from typing import Any
+from urllib.error import HTTPError
 from urllib.parse import parse_qs, urlencode, urlsplit
+from urllib.request import Request, urlopen
 
 import pytest
 from asgiref.sync import sync_to_async
@@ -476,6 +480,34 @@ def test_send_after_the_time_is_up_still_runs_once(
     purge_ended_sessions()
     assert send(ended, action, typed).content == b"done"
     assert send(ended, action, typed).status_code == 409
+    assert len(RUNS) == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_of_sends_at_one_moment_one_runs(client: Client, alice: User, live_server: Any) -> None:
+    sign_in(client, alice)
+    end_all()
+    where = hold(client)
+    sign_in(client, alice)
+    action, typed = form_on(client.get(where))
+    body = urlencode(typed, doseq=True).encode()
+    headers = {
+        "Cookie": "; ".join(f"{name}={each.value}" for name, each in client.cookies.items())
+    }
+    start = Barrier(6)
+
+    def send_now(_number: int) -> int:
+        request = Request(live_server.url + action, body, headers)  # noqa: S310
+        start.wait()
+        try:
+            with urlopen(request) as answer:  # noqa: S310
+                return int(answer.status)
+        except HTTPError as refusal:
+            refusal.close()
+            return refusal.code
+
+    with ThreadPoolExecutor(6) as pool:
+        assert sorted(pool.map(send_now, range(6))) == [200] + [409] * 5
     assert len(RUNS) == 1
 
 
