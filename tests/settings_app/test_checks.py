@@ -9,6 +9,9 @@ from django.core.checks import run_checks
 from django.test import Client
 from django.urls import clear_url_caches
 
+# Since 6.0 some of Django's own checks ask the database what it can do.
+pytestmark = pytest.mark.django_db
+
 
 def found() -> dict[str, str]:
     """Return our messages' hints by id."""
