@@ -1,5 +1,7 @@
 """The reference project's pages and one more, to type in: the least that a host page has."""
 
+from pathlib import Path
+
 from csp.constants import SELF
 from csp.decorators import csp_exempt, csp_replace
 from django.contrib.auth.decorators import login_required
@@ -9,6 +11,8 @@ from django.urls import path
 from django.views.decorators.clickjacking import xframe_options_sameorigin
 
 from sessionmgr.project.urls import urlpatterns as project_urls
+
+HOST_PAGES = Path(__file__).parent / "host_pages"
 
 PAGE = """{% load sessionmgr i18n %}{% get_current_language_bidi as BIDI %}<!DOCTYPE html>
 {% get_current_language as LANG %}<html lang="{{ LANG }}" dir="{{ BIDI|yesno:'rtl,ltr' }}">
@@ -77,8 +81,27 @@ def foreign(request: HttpRequest) -> HttpResponse:
     return HttpResponse(f'<!DOCTYPE html><title>Foreign</title><script src="{address}"></script>')
 
 
+@csp_exempt()
+@login_required
+def host_page(request: HttpRequest, name: str) -> HttpResponse:
+    """A page in the manner of one way to build pages, from a file beside this one."""
+    source = (HOST_PAGES / name).read_text(encoding="utf-8")
+    if name.endswith(".js"):
+        return HttpResponse(source, content_type="text/javascript")
+    number = int(request.GET.get("number", 1))
+    context = {"number": number, "next": number + 1}
+    return HttpResponse(engines["django"].from_string(source).render(context, request))
+
+
+@login_required
+def host_api(request: HttpRequest) -> HttpResponse:
+    return HttpResponse(f"Got {request.POST['note']}", content_type="text/plain")
+
+
 urlpatterns = [
     *project_urls,
+    path("host/api/", host_api),
+    path("host/<name>", host_page),
     path("form/", form),
     path("open/", public),
     path("static-page/<name>/", static_page),

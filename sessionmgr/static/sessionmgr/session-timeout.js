@@ -537,10 +537,11 @@ export class SessionTimeout extends Base {
 
   /** What is needed only near a limit comes when one is. */
   async #bring(now = 0) {
-    if (this.#near || now - this.#broughtAt < 10 * SECOND) return;
+    const { near } = this.dataset;
+    if (!near || this.#near || now - this.#broughtAt < 10 * SECOND) return;
     this.#broughtAt = now;
     try {
-      this.#near = await import(this.dataset.near ?? "");
+      this.#near = await import(near);
       this.#render();
     } catch {} // it goes without
   }
