@@ -9,7 +9,7 @@ import logging
 import re
 import secrets
 from dataclasses import asdict, dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from http import HTTPStatus
 from typing import Any, NamedTuple, Self
 from urllib.parse import urlsplit
@@ -73,6 +73,7 @@ class Typed:
     """What was typed, and for whom and what it was meant: no row can stand in for another."""
 
     user: str
+    host: str
     path: str
     fields: list[tuple[str, str]]
     left_out: list[str]
@@ -99,7 +100,7 @@ class Typed:
             for value in values
         ]
         files = [str(each.name) for _field, files in request.FILES.lists() for each in files]
-        return cls(str(user_id), path, fields, left_out, files)
+        return cls(str(user_id), request.get_host(), path, fields, left_out, files)
 
     def to_bytes(self) -> bytes:
         return json.dumps(asdict(self)).encode()
@@ -133,6 +134,8 @@ def keep(request: HttpRequest, session: SessionStore) -> str:
         return ""
     try:
         content = _content(request, user_id, path)
+        # From here on an error report must not show what the view would have been given.
+        request.sensitive_post_parameters = "__ALL__"  # type: ignore[attr-defined]
         return _store(request, user_id, path, content) if content else ""
     except (DatabaseError, NoReverseMatch):
         # Without the error's text, which may quote the row.
@@ -198,15 +201,16 @@ def is_same_origin(request: HttpRequest) -> bool:
 
 
 @sensitive_variables()
-def open_form(held_id: str, user_id: Any, now: Any) -> Typed | None:
-    """Return what is held under ``held_id`` for this very user; ``None``: nothing to be seen."""
-    rows = HeldForm.objects.using(database()).readable(user_id, now).filter(pk=held_id)
-    row = rows.first()
+def open_form(request: HttpRequest, held_id: str, user_id: Any, now: datetime) -> Typed | None:
+    """Return what is held for this very user at this host; ``None``: nothing to be seen."""
+    rows = HeldForm.objects.using(database()).readable(user_id, now)
+    row = rows.filter(pk=held_id).first()
     content = row and sealing.unseal(PURPOSE, row.sealed)
     if row is None or not content:
         return None
     typed = Typed.from_bytes(content)
-    return typed if (typed.user, typed.path) == (str(user_id), row.path) else None
+    is_meant = (typed.user, typed.host, typed.path) == (str(user_id), request.get_host(), row.path)
+    return typed if is_meant else None
 
 
 def is_send(request: HttpRequest) -> bool:
@@ -219,6 +223,7 @@ def is_send(request: HttpRequest) -> bool:
         return False  # The client is gone.
 
 
+@sensitive_variables()
 def spend(request: HttpRequest) -> HttpResponse | None:
     """Let the view run for the first send; ``None``. Any other is answered without it."""
     judged = judgement_of(request)

@@ -163,7 +163,7 @@ def signed_out(request: HttpRequest) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 @login_required
 @csrf_protect
-@sensitive_variables("typed")
+@sensitive_variables()
 def held_form(request: HttpRequest, held_id: str) -> HttpResponse:
     """Show a form that came too late, filled in, to who typed it; a POST discards it."""
     judged = cast(Judgement, judgement_of(request))
@@ -172,7 +172,7 @@ def held_form(request: HttpRequest, held_id: str) -> HttpResponse:
         forms = HeldForm.objects.using(database()).readable(user_id, now)
         is_done, _rows = forms.filter(pk=held_id).delete()
         return held.discarded(request) if is_done else held.gone(request)
-    typed = held.open_form(held_id, user_id, now)
+    typed = held.open_form(request, held_id, user_id, now)
     if typed is None:
         return held.gone(request)
     context = {"typed": typed, "one_time": held.ONE_TIME, "held_id": held_id}

@@ -405,6 +405,13 @@ def test_it_is_there_to_the_last_second(ended: Client, alice: User, clock: Clock
     assert ended.get(where).status_code == 200
 
 
+def test_it_is_there_at_its_own_host_alone(ended: Client, alice: User) -> None:
+    where = hold(ended)
+    sign_in(ended, alice)
+    assert ended.get(where, SERVER_NAME="portal.localhost").status_code == 404
+    assert ended.get(where).status_code == 200
+
+
 def test_it_needs_a_sign_in(ended: Client, client: Client) -> None:
     where = hold(ended)
     response = Client().get(where)
@@ -654,6 +661,7 @@ def test_error_report_shows_nothing_of_it(
         held.keep(request, session)
     except RuntimeError:
         report = ExceptionReporter(request, *sys.exc_info()).get_traceback_data()
+    assert "Ada" not in str(report["filtered_POST_items"])
     frames = str(
         [frame["vars"] for frame in report["frames"] if "sessionmgr" in frame["filename"]]
     )
