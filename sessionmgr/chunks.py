@@ -13,9 +13,8 @@ from sessionmgr.core.reasons import EndReason
 from sessionmgr.enforcement import announce_ends, remove_payloads
 from sessionmgr.models import State, UserSession, payloads
 
-#: Rows per transaction. SQLite has one writer: everybody waits for the chunk, so it is small.
-CHUNK = 1000
-SQLITE_CHUNK = 500
+#: Rows per transaction: whoever comes back to one of them, or to SQLite at all, waits for it.
+CHUNK = 500
 
 #: Called with how many more rows are done.
 Progress = Callable[[int], None]
@@ -34,8 +33,7 @@ class Walk(NamedTuple):
     @property
     def size(self) -> int:
         """Return how many rows one transaction takes."""
-        is_sqlite = connections[self.using].vendor == "sqlite"
-        return self.chunk or (SQLITE_CHUNK if is_sqlite else CHUNK)
+        return self.chunk or CHUNK
 
     def tell(self, more: int) -> None:
         if self.progress is not None:

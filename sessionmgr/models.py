@@ -149,11 +149,14 @@ class UserSession(models.Model):
     user may be deleted by others, and the ledger tells of it.
     """
 
-    session = models.OneToOneField(
+    # One at most for each session; not a OneToOneField, which would bring a second index on the
+    # key, and entries in both of them for every row that has ended.
+    session = models.ForeignKey(
         "sessions.Session",
         on_delete=models.DO_NOTHING,
         db_column="session_key",
         db_constraint=False,
+        db_index=False,
         null=True,
         editable=False,
         related_name="sessionmgr_ledger",
@@ -193,6 +196,9 @@ class UserSession(models.Model):
         verbose_name = _("session")
         verbose_name_plural = _("sessions")
         constraints = [
+            models.UniqueConstraint(
+                fields=["session"], name="sessionmgr_session", condition=Q(session__isnull=False)
+            ),
             models.CheckConstraint(
                 name="sessionmgr_end_is_whole",
                 condition=Q(state=State.LIVE, ended_at=None, ended_reason="")
@@ -230,7 +236,7 @@ class UserSession(models.Model):
                 name="sessionmgr_payload_left",
                 condition=Q(state="ended", session__isnull=False),
             ),
-            models.Index("user", "state", name="sessionmgr_user_state"),
+            models.Index(fields=["user"], name="sessionmgr_live_user", condition=Q(state="live")),
             models.Index("ended_at", "id", name="sessionmgr_ended", condition=Q(state="ended")),
         ]
 

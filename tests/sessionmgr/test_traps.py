@@ -288,7 +288,7 @@ def test_15_a_session_that_is_not_ours_passes_through(session: Any, rf: RequestF
 
 
 def test_16_the_accessor_on_djangos_session_is_named_for_us() -> None:
-    assert Session.sessionmgr_ledger.related.name == "sessionmgr_ledger"  # type: ignore[attr-defined]
+    assert Session.sessionmgr_ledger.rel.name == "sessionmgr_ledger"  # type: ignore[attr-defined]
 
 
 def test_17_a_page_that_touches_nothing_pays_nothing(
