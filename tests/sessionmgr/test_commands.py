@@ -141,7 +141,7 @@ class TestAdoptSessions:
         assert UserSession.objects.get().started_at == first.started_at
 
     def test_every_chunk_is_read(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("sessionmgr.chunks.SQLITE_CHUNK", 2)
+        monkeypatch.setattr("sessionmgr.chunks.CHUNK", 2)
         monkeypatch.setattr("sessionmgr.chunks.CHUNK", 2)
         for user_id in range(1, 6):
             store(_auth_user_id=str(user_id))
