@@ -129,6 +129,21 @@ def test_a_page_may_be_left_at_the_end(person: Visitor, idle_policy: Policy) -> 
     expect(page.get_by_text("because nothing happened for a while")).to_be_visible()
 
 
+def test_a_template_of_the_page_without_the_second_module_goes_without(
+    person: Visitor, idle_policy: Policy
+) -> None:
+    page = person.open("/form/")
+    in_state(page, "active")
+    page.evaluate("document.querySelector('session-timeout').removeAttribute('data-near')")
+    asked: list[str] = []
+    person.context.on("request", lambda request: asked.append(request.url))
+    person.pass_time(minutes=26)
+    in_state(page, "idle")
+    page.get_by_role("button", name="Stay signed in").click()
+    in_state(page, "active")
+    assert [url for url in asked if "/session/" not in url] == []
+
+
 def test_the_accent_is_the_pages(person: Visitor, idle_policy: Policy) -> None:
     page = person.open("/form/")
     in_state(page, "active")
