@@ -10,7 +10,7 @@ DATA ?= var/demo
 REQUIRE ?=
 export PORT IDP_PORT DATA REQUIRE
 
-.PHONY: demo test lint format bench-request bench-sweep test-races test-model clean
+.PHONY: demo test lint format bench-request bench-sweep test-races test-model pictures clean
 
 demo: $(VENV)/.runs
 	@$(BIN)/python -m sessionmgr.project.demo
@@ -37,6 +37,11 @@ test-races: $(VENV)/.tests
 
 test-model: $(VENV)/.tests
 	@$(BIN)/python -m pytest -m slow tests/sessionmgr
+
+# The documentation's pictures of the warning, from the tests that hold its looks.
+pictures: $(VENV)/.tests
+	@mkdir -p docs/images/widget
+	@PICTURES=docs/images/widget $(BIN)/python -m pytest -q tests/browser/test_looks.py -k every_state
 
 clean:
 	rm -rf $(VENV) .venv313 node_modules build dist var .coverage* .*_cache

@@ -157,5 +157,12 @@ def test_a_page_out_of_a_cache_is_not_shown_to_somebody_else(person: Returner, b
     page.go_back(wait_until="commit")
     in_state(page, "active")
     expect(page.locator("session-timeout")).not_to_have_attribute("data-user", alices)
-    if person.cache == "back-forward":
-        expect(page.get_by_label("Report")).to_have_value("")
+    expect(page.get_by_label("Report")).to_have_value("")
+
+
+def test_what_one_typed_is_not_filled_in_for_another(person: Returner, bob: User) -> None:
+    page = leave(person)
+    person.sign_in(bob)
+    page.go_back(wait_until="load")
+    in_state(page, "active")
+    expect(page.get_by_label("Report")).to_have_value("")

@@ -1,5 +1,6 @@
 """Everybody can read and use the warning: axe, small windows, colours, direction, paper."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,9 @@ from tests.browser.conftest import Visitor, in_state
 from tests.requirements import require
 
 AXE = Path(project.BASE_DIR) / "node_modules" / "axe-core" / "axe.min.js"
+
+#: Where `make pictures` wants a picture of every state in every look.
+PICTURES = os.environ.get("PICTURES")
 
 LOOKS = [
     pytest.param({}, id="light"),
@@ -51,9 +55,11 @@ def targets_are_large(page: Page) -> bool:
     return all(box["height"] >= 44 and box["width"] >= 44 for box in boxes if box)
 
 
-def is_well_made(page: Page) -> None:
-    """Hold the page to the rules above once what fades in is there."""
+def is_well_made(page: Page, name: str) -> None:
+    """Hold the page to the rules above once what fades in is there; picture it if asked to."""
     page.evaluate("Promise.all(document.getAnimations().map((animation) => animation.finished))")
+    if PICTURES:
+        page.screenshot(path=Path(PICTURES) / f"{name}.png")
     assert violations(page) == []
     assert fits(page)
     assert targets_are_large(page)
@@ -65,7 +71,9 @@ def test_every_state_is_well_made(
     alice: User,
     policy: Callable[..., Policy],
     look: dict[str, Any],
+    request: pytest.FixtureRequest,
 ) -> None:
+    looks = request.node.callspec.id
     person = visitors(**look)
     person.sign_in(alice)
     policy(inactivity_enabled=True)
@@ -73,18 +81,18 @@ def test_every_state_is_well_made(
     page.locator("textarea").press_sequentially("Work")
     person.pass_time(minutes=26)
     in_state(page, "idle")
-    is_well_made(page)
+    is_well_made(page, f"idle-{looks}")
     page.route("**/session/*/", lambda route: route.abort())
     page.locator("dialog[open] [data-event=stay]").click()
     page.locator("session-timeout[problem]").wait_for(state="attached")
-    is_well_made(page)
+    is_well_made(page, f"idle-problem-{looks}")
     person.pass_time(minutes=5)
     in_state(page, "offline")
-    is_well_made(page)
+    is_well_made(page, f"offline-{looks}")
     page.unroute("**/session/*/")
     page.locator("dialog[open] [data-event=wake]").click()
     in_state(page, "ended")
-    is_well_made(page)
+    is_well_made(page, f"ended-{looks}")
     page.close()
 
     policy(custom_length=True, max_session_length=60 * MINUTE)
@@ -93,10 +101,10 @@ def test_every_state_is_well_made(
     in_state(page, "active")
     person.pass_time(minutes=42)
     in_state(page, "banner")
-    is_well_made(page)
+    is_well_made(page, f"banner-{looks}")
     person.pass_time(minutes=17)
     in_state(page, "session")
-    is_well_made(page)
+    is_well_made(page, f"session-{looks}")
 
 
 def test_words_and_numbers_follow_the_page_language(

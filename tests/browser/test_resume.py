@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 from django.contrib.auth.models import User
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from sessionmgr.core.policy import Policy
 from sessionmgr.models import UserSession
@@ -161,3 +161,27 @@ def test_the_page_where_the_popup_lands_is_for_who_is_signed_in(
 ) -> None:
     page = visitors().open("/session/resumed/")
     page.wait_for_url(SIGN_IN_AGAIN)
+
+
+def test_a_late_refusal_of_the_old_sign_in_does_not_end_the_new_one(
+    person: Visitor, idle_policy: Policy, alice: User
+) -> None:
+    page = person.open("/form/")
+    late: list[Route] = []
+    page.route("**/session/touch/", lambda route: late.append(route))
+    page.evaluate("document.querySelector('session-timeout').extend()")
+    page.locator("session-timeout[pending=explicit]").wait_for(state="attached")
+    page.evaluate("document.title = ''")
+    for name in ("resumed", "expired"):
+        noted = f"() => {{ document.title += '{name} ' }}"
+        page.evaluate(f"addEventListener('session-timeout:{name}', {noted})")
+    person.sign_in(alice)
+    page.evaluate("void open('/session/resumed/')")
+    expect(page).to_have_title("resumed")
+    refusal = {"code": "session_ended", "reason": "inactivity", "title": "You were signed out."}
+    with page.expect_response("**/session/touch/") as answer:
+        late[0].fulfill(status=401, json=refusal)
+    answer.value.finished()
+    page.evaluate("document.querySelector('session-timeout').sync()")
+    in_state(page, "active")
+    expect(page).to_have_title("resumed")

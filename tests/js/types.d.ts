@@ -71,6 +71,7 @@ interface State {
   /** Somebody has signed in anew: the tokens of this page are stale. */
   resumed: boolean;
   endedAt: number;
+  restoredAt: number;
   reason: string | null;
   detail: string;
 }

@@ -57,6 +57,7 @@ export const initial = (userTag = "", jitter = 0, now = 0) => ({
   foreign: "",
   resumed: false,
   endedAt: 0,
+  restoredAt: 0,
   reason: null,
   detail: "",
 });
@@ -132,7 +133,9 @@ function take(turn, news) {
     case "wake":
       state.hidden = false;
       state.retryAt = 0;
-      if (news.restored) Object.assign(state, { unsure: true, pending: null, heardAt: 0 });
+      if (news.restored) {
+        Object.assign(state, { unsure: true, pending: null, heardAt: 0, restoredAt: now });
+      }
       if (now - state.heardAt > FRESH) contact(turn);
       break;
     case "resumed":
@@ -147,7 +150,7 @@ function take(turn, news) {
 /** Only this ends a doubt, revives an ended page or changes session. @type {Step<"answer">} */
 function accept({ state, now, effects }, { kind, askedAt, fact }) {
   const isEnded = state.phase === "ended";
-  if (isEnded && askedAt < state.endedAt) return;
+  if (askedAt < (isEnded ? state.endedAt : state.restoredAt)) return;
   state.failures = state.retryAt = 0;
   if (state.userTag && fact.userTag !== state.userTag) {
     Object.assign(state, { phase: "replaced", limit: null });
@@ -371,6 +374,7 @@ export class SessionTimeout extends Base {
     this.#on(document, "visibilitychange resume", () => this.#look());
     this.#on(window, "pageshow", ({ persisted }) => {
       if (persisted) this.#take({ type: "wake", restored: true });
+      this.#disown();
     });
     let isLeaving = false;
     this.#on(document, "submit", ({ target: { action, id } }) => {
@@ -451,6 +455,7 @@ export class SessionTimeout extends Base {
   /** @param {Kind} kind @param {URLSearchParams} [body] @returns {Promise<Reply>} */
   async #fetch(kind, body) {
     const askedAt = Date.now();
+    const { tag } = this.#state.fact;
     let status = 0;
     try {
       const response = await fetch((body ? this.dataset.touch : this.dataset.status) ?? "", {
@@ -472,7 +477,7 @@ export class SessionTimeout extends Base {
         return { type: "answer", kind, askedAt, fact };
       }
       if (status === 401 && json.code) {
-        return { type: "ended", kind, reason: json.reason, detail: json.title };
+        return { type: "ended", kind, tag, reason: json.reason, detail: json.title };
       }
     } catch {} // told below
     return { type: "failed", kind, status };
@@ -486,6 +491,17 @@ export class SessionTimeout extends Base {
       else node.value = this.#csrf;
     }
     this.#emit("resumed", { csrf: this.#csrf });
+  }
+
+  /** Back fills forms in again, whoever is signed in by now. */
+  #disown() {
+    const { user } = this.dataset;
+    try {
+      const key = this.localName + location.pathname;
+      const isForeign = (sessionStorage[key] ?? user) !== user;
+      if (isForeign) for (const form of document.forms) form.reset();
+      sessionStorage[key] = user;
+    } catch {} // no storage, no mark
   }
 
   /** Leave nothing of the page but this element. */
