@@ -5,12 +5,14 @@ from typing import NamedTuple
 from django.urls import reverse
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 
 from settings_app.models import Environment
 
 TABS: tuple[tuple[str, str | Promise], ...] = (
     ("general", _("General")),
-    ("history", _("History")),
+    # With a context of its own: the admin's word for it is "story" in some languages.
+    ("history", pgettext_lazy("tab", "History")),
     ("coverage", _("Coverage")),
 )
 

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import Permission, User
+from django.utils import translation
 
 from sessionmgr import clock as seam
 from sessionmgr import sources
@@ -33,6 +34,13 @@ def fresh_source() -> Iterator[None]:
     source.invalidate()
     yield
     source.invalidate()
+
+
+@pytest.fixture(autouse=True)
+def own_language() -> Iterator[None]:
+    """No test reads the language that a request of the one before asked for."""
+    yield
+    translation.deactivate()
 
 
 @pytest.fixture
