@@ -10,7 +10,7 @@ DATA ?= var/demo
 REQUIRE ?=
 export PORT IDP_PORT DATA REQUIRE
 
-.PHONY: demo test lint format bench-request bench-sweep test-races test-model pictures clean
+.PHONY: demo test lint format messages bench-request bench-sweep test-races test-model pictures clean
 
 demo: $(VENV)/.runs
 	@$(BIN)/python -m sessionmgr.project.demo
@@ -24,6 +24,17 @@ lint: $(VENV)/.tests
 format: $(VENV)/.tests
 	@$(BIN)/ruff check --fix-only --quiet .
 	@$(BIN)/ruff format --quiet .
+
+# Brings the catalogues up to date and compiles them: once before translating, once after.
+ADMIN := $(CURDIR)/$(BIN)/django-admin
+APART := $(foreach each,$(filter-out templates locale,$(patsubst %/,%,$(wildcard */ .[a-z]*/))),-i $(each))
+messages: $(VENV)/.runs
+	@set -e; for folder in sessionmgr settings_app sessionmgr/project/demo .; do \
+	  cd $(CURDIR)/$$folder; apart="-i project"; [ $$folder != . ] || apart="$(APART)"; \
+	  $(ADMIN) makemessages --all --no-location --no-wrap -v0 $$apart; \
+	  for po in locale/*/LC_MESSAGES/*.po; do \
+	    sed -i.old '/^"POT-Creation-Date/d; /^"Report-Msgid-Bugs-To/d' $$po; rm $$po.old; done; \
+	  $(ADMIN) compilemessages -v0 $$apart; done
 
 # Minutes each, so not part of `make test`; docs/explanation holds the results.
 bench-request: $(VENV)/.tests

@@ -91,6 +91,12 @@ def test_wheel_has(names: set[str], app: str, part: str) -> None:
     assert any(name.startswith(f"{app}/{part}") for name in names)
 
 
+@pytest.mark.parametrize("app", APPS)
+@pytest.mark.parametrize("language", ["de", "fr", "ar"])
+def test_wheel_has_compiled_catalogues(names: set[str], app: str, language: str) -> None:
+    assert f"{app}/locale/{language}/LC_MESSAGES/django.mo" in names
+
+
 def test_wheel_has_only_the_apps_and_their_metadata(names: set[str]) -> None:
     assert {name.split("/")[0].split("-")[0] for name in names} == {*APPS, "django_sessionmgr"}
     assert not [name for name in names if name.startswith(PROJECT)]
