@@ -20,7 +20,7 @@ const browser = await puppeteer.launch({
 });
 
 /** Let time pass for the server and, with no timer run, for the pages: a laptop that slept. */
-async function sleep(seconds, pages) {
+async function passTime(seconds, pages) {
   console.log(JSON.stringify({ advance: seconds }));
   await answers.next();
   for (const page of pages) {
@@ -61,9 +61,9 @@ try {
   const [first, second] = [await open(), await open()];
   const pages = [first, second];
 
-  await sleep(24.5 * MINUTE, pages);
+  await passTime(24.5 * MINUTE, pages);
   await inState(second, "active");
-  await sleep(1 * MINUTE, pages);
+  await passTime(1 * MINUTE, pages);
   await inState(first, "idle");
   await inState(second, "idle");
   assert.equal(await second.$eval("dialog[open] [data-count]", (node) => node.textContent), "5 minutes");
@@ -73,7 +73,7 @@ try {
   await inState(second, "active");
   await inState(first, "active");
 
-  await sleep(31 * MINUTE, [second]);
+  await passTime(31 * MINUTE, [second]);
   await inState(second, "ended");
   await inState(first, "ended");
   assert.deepEqual(await violations(second), []);
