@@ -23,6 +23,9 @@ from sessionmgr.conf import conf
 from sessionmgr.core.reasons import EndReason
 from sessionmgr.words import told
 
+#: The URL that begins a sign-in at the provider, by mozilla-django-oidc's name.
+PROVIDER_SIGN_IN = "oidc_authentication_init"
+
 #: Seconds after which a client may ask again once the database was out of reach.
 RETRY_AFTER = 5
 
@@ -89,6 +92,19 @@ def refused(request: HttpRequest, reason: EndReason | None, back: str = "") -> H
         response = problem(reason, sign_in_url(return_path(request)))
         if asker is Asker.HTMX and conf.SESSIONMGR_HTMX_REDIRECT:
             response["HX-Redirect"] = _next_page(reason, return_path(request))
+    add_never_cache_headers(response)
+    return response
+
+
+def asked_for_now(request: HttpRequest, back: str = "") -> HttpResponse:
+    """Return the answer for a session of which only a visit to the provider can tell more.
+
+    A page goes there and comes back without a question; nothing else can, and gets 401.
+    """
+    if asker_of(request) is not Asker.PAGE:
+        return refused(request, EndReason.LEASE_EXPIRED)
+    query = urlencode({"prompt": "none", "next": back or return_path(request)})
+    response = HttpResponseRedirect(f"{reverse(PROVIDER_SIGN_IN)}?{query}")
     add_never_cache_headers(response)
     return response
 

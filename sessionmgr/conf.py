@@ -5,6 +5,8 @@ from datetime import timedelta
 
 from django.conf import settings
 
+from sessionmgr.core.decision import IDENTITY_LIFETIME, OUTAGE_GRACE
+
 
 class Settings:
     """Each property is named exactly like its setting; docs/reference/settings.md lists them."""
@@ -27,7 +29,17 @@ class Settings:
     @property
     def SESSIONMGR_IDENTITY_LIFETIME(self) -> timedelta:
         """How long a sign-in may be renewed without credentials (R3)."""
-        return getattr(settings, "SESSIONMGR_IDENTITY_LIFETIME", timedelta(days=90))
+        return getattr(settings, "SESSIONMGR_IDENTITY_LIFETIME", IDENTITY_LIFETIME)
+
+    @property
+    def SESSIONMGR_CHECK_INTERVAL(self) -> int | None:
+        """Seconds a lease lasts where the ID token names none; ``None``: then none is granted."""
+        return getattr(settings, "SESSIONMGR_CHECK_INTERVAL", 3600)
+
+    @property
+    def SESSIONMGR_OUTAGE_GRACE(self) -> timedelta:
+        """How long past their lease those go on who chose to stay signed in, in an outage (R6)."""
+        return getattr(settings, "SESSIONMGR_OUTAGE_GRACE", OUTAGE_GRACE)
 
     @property
     def SESSIONMGR_HISTORY_DAYS(self) -> int:

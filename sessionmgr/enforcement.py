@@ -3,8 +3,9 @@
 Lock order everywhere: the ledger row before the payload.
 """
 
+import random
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from django.db import models, transaction
@@ -14,7 +15,7 @@ from django.db.models.functions import Greatest
 from sessionmgr import clock
 from sessionmgr.core.decision import Decision, SessionState, decide
 from sessionmgr.core.policy import Policy
-from sessionmgr.core.reasons import EndReason, FallbackReason, PolicySource
+from sessionmgr.core.reasons import EndReason, FallbackReason, LeaseSource, PolicySource
 from sessionmgr.models import BucketNow, State, UserSession, bucket_of, hash_of, payloads
 from sessionmgr.signals import session_ended, session_started
 
@@ -33,6 +34,7 @@ class Judgement:
     state: SessionState
     policy: Policy
     decision: Decision
+    identity_id: int | None = None
 
     def with_state(self, **changes: Any) -> "Judgement":
         """Return the judgement after ``changes`` to the facts, at the same instant."""
@@ -49,20 +51,72 @@ def judgement_of(request: "HttpRequest") -> Judgement | None:
     return getattr(request.session, "judgement", None)
 
 
-def start(session_key: str, user_id: Any, scope: str, *, using: str) -> int:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProviderSignIn:
+    """What a sign-in at the identity provider brings to the session that it starts (R1, R2).
+
+    ``interval``: how long its lease lasts; ``None``: the provider grants none, and the session
+    lives by the fallback. ``at``: the database's time, learnt by who validated the sign-in.
+    """
+
+    identity_id: int
+    at: datetime
+    interval: timedelta | None
+    sid: str = ""
+    stays_signed_in: bool = False
+    source: LeaseSource = LeaseSource.SIGN_IN
+
+    def columns(self) -> dict[str, Any]:
+        """Return what the ledger row says of it."""
+        return {
+            "identity_id": self.identity_id,
+            "provider_sid": self.sid,
+            "stays_signed_in": self.stays_signed_in,
+            **lease_columns(self.at, self.interval, self.source),
+        }
+
+
+def lease_columns(at: datetime, interval: timedelta | None, source: LeaseSource) -> dict[str, Any]:
+    """Return the columns of a lease that the provider has granted at ``at``."""
+    if interval is None:
+        return {}
+    return {
+        "lease_source": source,
+        "lease_checked_at": at,
+        "lease_valid_until": at + interval,
+        "lease_renew_at": renew_at(at, interval),
+        "lease_failed_at": None,
+    }
+
+
+def renew_at(at: datetime, interval: timedelta) -> datetime:
+    """Return when a job renews a lease: in its last quarter, not all of them at once."""
+    return at + interval * random.uniform(0.65, 0.75)  # noqa: S311 # nosec B311
+
+
+def start(
+    session_key: str,
+    user_id: Any,
+    scope: str,
+    *,
+    using: str,
+    provider: ProviderSignIn | None = None,
+) -> int:
     """Write the ledger row of a new sign-in and return its id; the database tells the time."""
-    now = clock.expression()
+    now: Any = clock.expression() if provider is None else provider.at
+    has_lease = provider is not None and provider.interval is not None
     row = UserSession(
         session_id=session_key,
         key_hash=hash_of(session_key),
         user_id=user_id,
         scope=scope,
-        policy_source=PolicySource.FALLBACK,
-        fallback_reason=FallbackReason.NO_PROVIDER_POLICY,
+        policy_source=PolicySource.PROVIDER if has_lease else PolicySource.FALLBACK,
+        fallback_reason="" if has_lease else FallbackReason.NO_PROVIDER_POLICY,
         started_at=now,
         authenticated_at=now,
         last_activity_at=now,
-        activity_bucket=BucketNow(),
+        activity_bucket=BucketNow() if provider is None else bucket_of(provider.at),
+        **({} if provider is None else provider.columns()),
     )
     row.save(force_insert=True, using=using)
     transaction.on_commit(
@@ -73,17 +127,25 @@ def start(session_key: str, user_id: Any, scope: str, *, using: str) -> int:
 
 
 def rekey(
-    session_id: int, new_key: str, *, using: str, authenticated_at: datetime | None = None
+    session_id: int,
+    new_key: str,
+    *,
+    using: str,
+    authenticated_at: datetime | None = None,
+    provider: ProviderSignIn | None = None,
 ) -> bool:
     """Move a live session to ``new_key``; return whether it was still live.
 
-    With ``authenticated_at`` the user has given credentials again: both clocks start anew.
+    With ``authenticated_at`` the user has given credentials again: both clocks start anew; with
+    ``provider``, at the identity provider. What is being renewed meanwhile comes too late then.
     """
     changes: dict[str, Any] = {"session_id": new_key, "key_hash": hash_of(new_key)}
     if authenticated_at is not None:
         changes["authenticated_at"] = authenticated_at
         changes["last_activity_at"] = Greatest(F("last_activity_at"), Value(authenticated_at))
         changes["activity_bucket"] = bucket_of(authenticated_at)
+    if provider is not None:
+        changes |= {**provider.columns(), "generation": F("generation") + 1}
     rows = UserSession.objects.using(using).filter(pk=session_id)
     return bool(rows.live().update(**changes))
 

@@ -106,10 +106,14 @@ class SessionEnforcementMiddleware:
         try:
             if failed_to_take(request, response):
                 held.give_back(request)
+            if session.judgement is not None and is_activity(request):
+                session.keep_cookie(session.judgement.decision.now)
             if will_be_saved(session, response):
                 session.save_early()
             if answers.demands_sign_in(response):
                 response = answer_for(request, session, response)
+            if session.needs_browser and is_navigation(request, response):
+                return answers.asked_for_now(request)
             if session.judgement is not None:
                 stamp(request, session)
                 add_headers(response, session.judgement)
@@ -151,6 +155,8 @@ def answer_for(
     session.get(auth.SESSION_KEY)
     if session.judgement is not None or hasattr(response, "sessionmgr_final"):
         return response
+    if session.is_suspended:
+        return answers.asked_for_now(request, held.keep(request, session))
     reason = session.why_ended()
     is_page = answers.asker_of(request) is answers.Asker.PAGE
     if reason is None and (is_page or not answers.leads_to_sign_in(response)):
@@ -159,6 +165,13 @@ def answer_for(
     if is_page:
         session.forget_cookie()
     return answers.refused(request, reason, back)
+
+
+def is_navigation(request: HttpRequest, response: HttpResponseBase) -> bool:
+    """Return whether the answer is a page that the user can as well see after a detour."""
+    is_page = answers.asker_of(request) is answers.Asker.PAGE and request.method == "GET"
+    content_type = response.headers.get("Content-Type", "")
+    return is_page and response.status_code == 200 and content_type.startswith("text/html")
 
 
 def failed_to_take(request: HttpRequest, response: HttpResponseBase) -> bool:

@@ -12,8 +12,14 @@ from django.db.models import Exists, OuterRef, Q
 from django.utils.translation import gettext_lazy as _
 
 from sessionmgr import clock
+from sessionmgr.conf import conf
 from sessionmgr.core.policy import FALLBACK_LENGTH, Policy
-from sessionmgr.core.reasons import EndReason, FallbackReason, PolicySource
+from sessionmgr.core.reasons import EndReason, FallbackReason, LeaseSource, PolicySource
+from sessionmgr.federation import FederatedIdentity as FederatedIdentity
+from sessionmgr.federation import LogoutDelivery as LogoutDelivery
+from sessionmgr.federation import ProviderGrant as ProviderGrant
+from sessionmgr.federation import ProviderHealth as ProviderHealth
+from sessionmgr.federation import SignInAttempt as SignInAttempt
 from sessionmgr.tables import BarePage as BarePage
 from sessionmgr.tables import HeldForm as HeldForm
 
@@ -105,7 +111,7 @@ class UserSessionQuerySet(models.QuerySet["UserSession"]):
 
 def overdue(policy: Policy, now: datetime) -> Q:
     """Rows past any limit of ``policy``."""
-    return aged(policy, now) | idle(policy, now) | past_host_expiry(now)
+    return aged(policy, now) | idle(policy, now) | lapsed(policy, now) | past_host_expiry(now)
 
 
 def aged(policy: Policy, now: datetime) -> Q:
@@ -128,6 +134,23 @@ def idle(policy: Policy, now: datetime) -> Q:
         return Q(pk__in=[])
     limit = now - policy.max_idle
     return Q(activity_bucket__lte=bucket_of(limit), last_activity_at__lte=limit)
+
+
+def lapsed(policy: Policy, now: datetime) -> Q:
+    """Rows whose provider has not confirmed them for too long; a maximum of ours replaces that."""
+    if policy.max_age is not None:
+        return Q(pk__in=[])
+    limit = now - conf.SESSIONMGR_IDENTITY_LIFETIME
+    return Q(policy_source=PolicySource.PROVIDER, lease_checked_at__lte=limit)
+
+
+def lease_over(now: datetime) -> Q:
+    """Rows that may not go on while the provider is out of reach (R6): the door alone asks for it.
+
+    Nobody is ended for it who has not come back: the provider may answer by then.
+    """
+    late = now - conf.SESSIONMGR_OUTAGE_GRACE
+    return Q(stays_signed_in=False, lease_valid_until__lte=now) | Q(lease_valid_until__lte=late)
 
 
 def past_host_expiry(now: datetime) -> Q:
@@ -178,6 +201,30 @@ class UserSession(models.Model):
     fallback_reason = models.CharField(
         max_length=20, blank=True, choices=[(item.value, item.value) for item in FallbackReason]
     )
+    # The pair (issuer, subject) of the person, and the provider's own session; neither changes.
+    identity = models.ForeignKey(
+        FederatedIdentity,
+        on_delete=models.DO_NOTHING,
+        db_constraint=False,
+        db_index=False,
+        null=True,
+        editable=False,
+        related_name="sessions",
+    )
+    provider_sid = models.CharField(max_length=255, blank=True, editable=False)
+    stays_signed_in = models.BooleanField(_("stays signed in"), default=False)
+    # The lease: what confirmed it when, until when it is good, when a job renews it ahead of that.
+    lease_source = models.CharField(
+        max_length=13, blank=True, choices=[(item.value, item.value) for item in LeaseSource]
+    )
+    lease_checked_at = models.DateTimeField(_("confirmed by the provider at"), null=True)
+    lease_valid_until = models.DateTimeField(_("confirmed until"), null=True)
+    lease_renew_at = models.DateTimeField(null=True)
+    #: Of the last attempts to renew it: when the provider was found out of reach.
+    lease_failed_at = models.DateTimeField(null=True)
+    # One renewal at a time: who has set ``renewing_until`` at this ``generation`` may ask (I6).
+    renewing_until = models.DateTimeField(null=True)
+    generation = models.PositiveIntegerField(default=0)
     started_at = models.DateTimeField(_("signed in at"))
     authenticated_at = models.DateTimeField(_("credentials given at"))
     last_activity_at = models.DateTimeField(_("last activity"))
@@ -213,6 +260,15 @@ class UserSession(models.Model):
                 condition=Q(authenticated_at__gte=models.F("started_at"))
                 & Q(last_activity_at__gte=models.F("started_at")),
             ),
+            models.CheckConstraint(
+                name="sessionmgr_provider_has_lease",
+                condition=~Q(policy_source=PolicySource.PROVIDER)
+                | Q(
+                    identity__isnull=False,
+                    lease_checked_at__isnull=False,
+                    lease_valid_until__isnull=False,
+                ),
+            ),
         ]
         indexes = [
             # Led by the scope: each has limits of its own, and looks at nobody else's rows.
@@ -229,6 +285,44 @@ class UserSession(models.Model):
                 "id",
                 name="sessionmgr_live_age",
                 condition=Q(state="live"),
+            ),
+            # Those by the fallback alone: who lives by a provider may be far older.
+            models.Index(
+                "scope",
+                "authenticated_at",
+                "id",
+                name="sessionmgr_live_fallback",
+                condition=Q(state="live", policy_source="fallback"),
+            ),
+            models.Index(
+                "scope",
+                "lease_checked_at",
+                "id",
+                name="sessionmgr_live_lease",
+                condition=Q(state="live", policy_source="provider"),
+            ),
+            models.Index(
+                "lease_renew_at",
+                "id",
+                name="sessionmgr_lease_due",
+                condition=Q(state="live", lease_renew_at__isnull=False),
+            ),
+            # A provider's logout names its session or its person (Back-Channel Logout 1.0).
+            models.Index(
+                "provider_sid",
+                name="sessionmgr_live_sid",
+                condition=Q(state="live", identity__isnull=False),
+            ),
+            models.Index(
+                "identity",
+                name="sessionmgr_live_identity",
+                condition=Q(state="live", identity__isnull=False),
+            ),
+            models.Index(
+                "identity",
+                "ended_at",
+                name="sessionmgr_identity_ends",
+                condition=Q(state="ended", identity__isnull=False),
             ),
             # Nearly always empty: what a crash between the steps of an end has left.
             models.Index(

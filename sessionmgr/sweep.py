@@ -18,26 +18,32 @@ from django.db.models import (
     F,
     OuterRef,
     QuerySet,
+    Subquery,
     Value,
     When,
 )
 from django.db.models.expressions import Combinable
-from django.db.models.functions import Coalesce, Least
+from django.db.models.functions import Coalesce, Greatest, Least
 from django.db.models.lookups import LessThanOrEqual
 
 from sessionmgr import sources
 from sessionmgr.chunks import Progress, Walk, delete_each, end_each, repair_each, spans
 from sessionmgr.conf import conf
 from sessionmgr.core.policy import FALLBACK_LENGTH, Policy
-from sessionmgr.core.reasons import EndReason, PolicySource
+from sessionmgr.core.reasons import NO_CREDENTIALS_AFTER, EndReason, PolicySource
 from sessionmgr.models import (
     BarePage,
+    FederatedIdentity,
     HeldForm,
     JobLease,
+    LogoutDelivery,
+    ProviderGrant,
+    SignInAttempt,
     State,
     UserSession,
     aged,
     idle,
+    lapsed,
     payloads,
 )
 
@@ -58,11 +64,20 @@ def sweep(
     for scope in live_scopes(using):
         ended += _sweep(scope, sources.current_policy(scope), walk)
     HeldForm.objects.using(using).wipe(now)
+    SignInAttempt.objects.using(using).purge(now)
+    LogoutDelivery.objects.using(using).purge(now)
     repair_each(UserSession.objects.using(using).payload_left(), walk)
     if JobLease.objects.using(using).take("reconcile", now, RECONCILE_EVERY):
         for scope in live_scopes(using):
             ended += end_without_payload(scope, walk)
+        _forget_grants(using)
     return ended
+
+
+def _forget_grants(using: str) -> None:
+    """Delete the tokens of sessions that are over, where no job has done so."""
+    live = UserSession.objects.using(using).live().filter(pk=OuterRef("session_id"))
+    ProviderGrant.objects.using(using).filter(~Exists(live)).delete()
 
 
 def sweep_scope(
@@ -101,6 +116,7 @@ def _sweep(scope: str, policy: Policy, walk: Walk) -> Counter[EndReason]:
     passes = (
         Pass(rows.filter(idle(policy, walk.now)), "activity_bucket"),
         Pass(rows.filter(aged(policy, walk.now)), "authenticated_at"),
+        Pass(rows.filter(lapsed(policy, walk.now)), "lease_checked_at"),
         Pass(rows.filter(session__expire_date__lte=walk.now), "session__expire_date"),
     )
     ended: Counter[EndReason] = Counter()
@@ -133,6 +149,12 @@ def _deadlines(policy: Policy) -> dict[EndReason, Combinable]:
         policy_source=PolicySource.FALLBACK, then=_after(authenticated_at, FALLBACK_LENGTH)
     )
     deadlines[EndReason.FALLBACK_LIMIT] = Case(by_fallback, default=NEVER)
+    if policy.max_age is None:
+        by_lease = When(
+            policy_source=PolicySource.PROVIDER,
+            then=_after(F("lease_checked_at"), conf.SESSIONMGR_IDENTITY_LIFETIME),
+        )
+        deadlines[EndReason.IDENTITY_LIFETIME] = Case(by_lease, default=NEVER)
     deadlines[EndReason.HOST_EXPIRY] = Coalesce(F("session__expire_date"), NEVER)
     return deadlines
 
@@ -158,6 +180,15 @@ def end_without_payload(scope: str, walk: Walk) -> Counter[EndReason]:
     return ended
 
 
+def keep_demands_for_credentials(ends: QuerySet[UserSession], using: str) -> None:
+    """Keep with the person what is about to go with the rows: when they last signed out (R15)."""
+    demanding = ends.exclude(ended_reason__in=NO_CREDENTIALS_AFTER).filter(identity=OuterRef("pk"))
+    last_end = Subquery(demanding.order_by("-ended_at").values("ended_at")[:1])
+    FederatedIdentity.objects.using(using).filter(Exists(demanding)).update(
+        reauth_after=Greatest(Coalesce(F("reauth_after"), last_end), last_end)
+    )
+
+
 def purge(
     *, now: datetime, using: str, chunk: int | None = None, progress: Progress | None = None
 ) -> int:
@@ -166,6 +197,7 @@ def purge(
     old = UserSession.objects.using(using).filter(
         state=State.ENDED, session=None, ended_at__lt=limit
     )
+    keep_demands_for_credentials(old, using)
     HeldForm.objects.using(using).purge(now)
     BarePage.objects.using(using).purge(limit)
     return delete_each(old, "ended_at", Walk(now, using, chunk, progress))

@@ -5,6 +5,7 @@ force. Whatever Django reads, writes or removes comes through here, sync and asy
 admin, API views, consumers.
 """
 
+from datetime import datetime
 from typing import Any, cast
 
 from asgiref.sync import sync_to_async
@@ -17,14 +18,21 @@ from sessionmgr import clock, sources
 from sessionmgr.backends.door import Door
 from sessionmgr.conf import conf
 from sessionmgr.core.reasons import EndReason
-from sessionmgr.enforcement import end, rekey, start
+from sessionmgr.enforcement import ProviderSignIn, end, rekey, start
 from sessionmgr.models import UserSession, database, payloads
 from sessionmgr.sweep import sweep
 
+#: In the payload of who stays signed in: when their cookie was last written, in Unix seconds.
+COOKIE_KEY = "_sessionmgr_cookie"
+
 
 class SessionStore(Door):
-    """One request's session. An ended one is empty; ``Door`` says what was found."""
+    """One request's session. An ended one is empty; ``Door`` says what was found.
 
+    ``provider``: what a sign-in at the identity provider brings along; set before ``login()``.
+    """
+
+    provider: ProviderSignIn | None = None
     _saved_early: tuple[str | None, bytes] | None = None
 
     def get_session_cookie_age(self) -> int:
@@ -32,6 +40,17 @@ class SessionStore(Door):
         if SESSION_KEY in getattr(self, "_session_cache", {}):
             return int(conf.SESSIONMGR_IDENTITY_LIFETIME.total_seconds())
         return super().get_session_cookie_age()
+
+    def get_expire_at_browser_close(self) -> bool:
+        """As Django's, but not for who chose to stay signed in; that lifts no limit (R6)."""
+        return super().get_expire_at_browser_close() and COOKIE_KEY not in self._session
+
+    def keep_cookie(self, now: datetime) -> None:
+        """Have the cookie of who stays signed in written anew once half of its time is over."""
+        written_at = self.get(COOKIE_KEY)
+        half = self.get_session_cookie_age() / 2
+        if written_at is not None and now.timestamp() - written_at >= half:
+            self[COOKIE_KEY] = int(now.timestamp())
 
     def save(self, must_create: bool = False) -> None:
         """Store the payload; a signed-in one is stored with its ledger row or not at all.
@@ -72,11 +91,21 @@ class SessionStore(Door):
             if self._ledger_id is not None:
                 self._end_in_place(using)
             if user_id is not None:
+                self._mark_cookie(data)
                 self._ledger_id = start(
-                    cast(str, self.session_key), user_id, sources.DEFAULT_SCOPE, using=using
+                    cast(str, self.session_key),
+                    user_id,
+                    sources.DEFAULT_SCOPE,
+                    using=using,
+                    provider=self.provider,
                 )
             self._write_payload(data, must_create, using)
         self._ledger_user = user_id
+
+    def _mark_cookie(self, data: dict[str, Any]) -> None:
+        data.pop(COOKIE_KEY, None)
+        if self.provider is not None and self.provider.stays_signed_in:
+            data[COOKIE_KEY] = int(self.provider.at.timestamp())
 
     def _end_in_place(self, using: str) -> None:
         """End the row of who was signed in so far; the payload goes on without them."""
@@ -111,20 +140,53 @@ class SessionStore(Door):
         await sync_to_async(self.cycle_key)()
 
     def authenticated_again(self) -> None:
-        """Start both clocks anew under a new key: the user has given credentials again (R8)."""
-        if self._ledger_id is not None and self.judgement is not None:
+        """Start both clocks anew under a new key: the user has given credentials again (R8).
+
+        Who came by another way than before, as the same user, gets a session of its own (I7).
+        """
+        if self._ledger_id is None or self.judgement is None:
+            return
+        identity_id = None if self.provider is None else self.provider.identity_id
+        if identity_id == self.judgement.identity_id:
             self._rekey(authenticated_again=True)
+        else:
+            self._begin_anew()
+
+    @property
+    def ledger_id(self) -> int | None:
+        """The id of the ledger row, once the session is signed in and stored."""
+        return self._ledger_id
+
+    def _begin_anew(self) -> None:
+        """End the session, and give its payload a key that the next save starts a new one for."""
+        using = database()
+        with transaction.atomic(using=using):
+            self._end_in_place(using)
+            payloads(using).filter(session_key=self.session_key).delete()
+        self._ledger_user = None
+        self._session_key = None
+        self.modified = True
 
     def _rekey(self, authenticated_again: bool = False) -> None:
         using = database()
         old_key = self.session_key
         judged = self.judgement
         at = judged.decision.now if judged is not None and authenticated_again else None
+        provider = self.provider if at is not None else None
         new_key = self._get_new_session_key()
         with transaction.atomic(using=using):
-            if not rekey(cast(int, self._ledger_id), new_key, using=using, authenticated_at=at):
+            is_live = rekey(
+                cast(int, self._ledger_id),
+                new_key,
+                using=using,
+                authenticated_at=at,
+                provider=provider,
+            )
+            if not is_live:
                 raise UpdateError
             self._session_key = new_key
+            if provider is not None:
+                self._mark_cookie(self._session)
             self._write_payload(self._session, must_create=True, using=using)
             payloads(using).filter(session_key=old_key).delete()
         self.modified = True

@@ -6,7 +6,8 @@ The reading half of the engine; ``backends.db`` writes and ends.
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import datetime
+from dataclasses import replace
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, cast
 
 from asgiref.sync import sync_to_async
@@ -15,18 +16,23 @@ from django.contrib.sessions.backends.db import SessionStore as DatabaseSessionS
 from django.db import InterfaceError, OperationalError
 from django.db.models import Model, Q
 
-from sessionmgr import sources
+from sessionmgr import leases, sources
 from sessionmgr.backends.people import Person, joins_plainly, person_behind
 from sessionmgr.backends.statement import Found, LedgerRow, find
-from sessionmgr.core.decision import SessionState, decide
-from sessionmgr.core.reasons import EndReason, PolicySource
+from sessionmgr.conf import conf
+from sessionmgr.core.decision import Decision, Lease, SessionState, decide
+from sessionmgr.core.policy import Policy
+from sessionmgr.core.reasons import EndReason, Outcome, PolicySource
 from sessionmgr.enforcement import Judgement, end
-from sessionmgr.models import State, UserSession, database, hash_of, overdue
+from sessionmgr.models import State, UserSession, database, hash_of, lease_over, overdue
 
 logger = logging.getLogger("sessionmgr")
 
 #: Django's own keys; anything else never reaches the database (a NUL breaks PostgreSQL).
 KEY_ALPHABET = frozenset("abcdefghijklmnopqrstuvwxyz0123456789")
+
+#: How long a failed renewal is taken to mean that the provider is still out of reach.
+FAILURE_COUNTS_FOR = timedelta(minutes=10)
 
 
 class SessionUnavailableError(OperationalError):
@@ -39,11 +45,15 @@ class Door(DatabaseSessionStore):
     ``judgement``: how a live signed-in session stands, else ``None``.
     ``ended``: why the presented session is over, where that is known.
     ``unavailable``: the database did not answer.
+    ``needs_browser``: only a visit to the provider can tell whether the session may go on.
+    ``is_suspended``: until that is known it opens nothing; it has not ended.
     """
 
     judgement: Judgement | None = None
     ended: EndReason | None = None
     unavailable = False
+    needs_browser = False
+    is_suspended = False
 
     if TYPE_CHECKING:
         _session: dict[str, Any]
@@ -73,7 +83,7 @@ class Door(DatabaseSessionStore):
         using = database()
         self._presented_key = self.session_key
         # A touch or a renewal may move the deadline between the reading and the end: look again.
-        for _attempt in range(3):
+        for attempt in range(3):
             found = find(cast(str, self.session_key), using=using, with_user=joins_plainly())
             if found is None:
                 return self._refuse(None)
@@ -81,7 +91,7 @@ class Door(DatabaseSessionStore):
                 return self._anonymous(found)
             if found.ledger.state == State.ENDED:
                 return self._refuse(EndReason(found.ledger.ended_reason))
-            payload = self._judge(found, found.ledger, using)
+            payload = self._judge(found, found.ledger, using, may_ask=attempt == 0)
             if payload is not None:
                 return payload
         return self._refuse(None)
@@ -92,7 +102,9 @@ class Door(DatabaseSessionStore):
             return self._refuse(None)
         return payload
 
-    def _judge(self, found: Found, ledger: LedgerRow, using: str) -> dict[str, Any] | None:
+    def _judge(
+        self, found: Found, ledger: LedgerRow, using: str, may_ask: bool
+    ) -> dict[str, Any] | None:
         """Return the payload of a live row, or nothing once ended; ``None``: it has changed."""
         payload: dict[str, Any] = self.decode(found.payload)
         person = person_behind(payload, ledger.user_id, found.user)
@@ -102,16 +114,38 @@ class Door(DatabaseSessionStore):
             last_activity_at=ledger.last_activity_at,
             policy_source=PolicySource(ledger.policy_source),
             standing=person.standing,
+            lease=_lease_of(ledger),
             payload_expires_at=_limit_of_host(payload, found),
         )
         decision = decide(policy, state, found.now)
+        if decision.is_live and state.lease is not None:
+            is_unreachable = _has_failed_lately(ledger, found.now)
+            if decision.is_check_due and may_ask:
+                outcome = leases.ask(ledger.id)
+                if outcome in SETTLED:
+                    return None
+                self.needs_browser = outcome is Outcome.NEEDS_BROWSER
+                if self.needs_browser and _lives_by_lease(policy, state):
+                    self.is_suspended = True
+                    return self._refuse(None)
+                is_unreachable = outcome in OUTAGE
+            if is_unreachable:
+                state = replace(state, lease=replace(state.lease, is_unreachable=True))
+                decision = decide(policy, state, found.now)
         if decision.reason is None:
             self._admit(ledger, person, payload)
             self.judgement = Judgement(
-                ledger.id, ledger.user_id, ledger.scope, ledger.started_at, state, policy, decision
+                session_id=ledger.id,
+                user_id=ledger.user_id,
+                scope=ledger.scope,
+                started_at=ledger.started_at,
+                state=state,
+                policy=policy,
+                decision=decision,
+                identity_id=ledger.identity_id,
             )
             return payload
-        still = overdue(policy, found.now) if decision.is_timed_out else Q()
+        still = _what_must_still_be(policy, decision)
         if end(ledger.id, decision.reason, now=found.now, using=using, still=still):
             return self._refuse(decision.reason)
         return None
@@ -143,14 +177,20 @@ class Door(DatabaseSessionStore):
         return self.ended
 
     def whose(self) -> Any:
-        """Return the id of who was signed in with the session that is over, if it is known."""
+        """Return the id of who was signed in with the presented session, if it is known."""
         return self._of_last_end("user_id")
+
+    def presented_row(self) -> int | None:
+        """Return the id of the presented session's row; of one that has ended, of its last end."""
+        row: int | None = self._of_last_end("pk") if self._ledger_id is None else self._ledger_id
+        return row
 
     def _of_last_end(self, column: str) -> Any:
         if self._presented_key is None or self.session_key is not None:
             return None
+        state = State.LIVE if self.is_suspended else State.ENDED
         rows = UserSession.objects.using(database()).filter(
-            key_hash=hash_of(self._presented_key), state=State.ENDED
+            key_hash=hash_of(self._presented_key), state=state
         )
         return rows.order_by("-ended_at").values_list(column, flat=True).first()
 
@@ -181,6 +221,41 @@ class Door(DatabaseSessionStore):
             self.unavailable = True
             logger.error("The session database does not answer: %s", error)
             raise SessionUnavailableError("The session database does not answer.") from error
+
+
+#: After these the row says how the session stands: look again.
+SETTLED = frozenset({Outcome.CONFIRMED, Outcome.DENIED, Outcome.OTHER_USER})
+#: By these nobody is denied anything (R6).
+OUTAGE = frozenset({Outcome.UNREACHABLE, Outcome.MISCONFIGURED})
+
+
+def _lease_of(ledger: LedgerRow) -> Lease | None:
+    if ledger.lease_checked_at is None or ledger.lease_valid_until is None:
+        return None
+    return Lease(
+        checked_at=ledger.lease_checked_at,
+        valid_until=ledger.lease_valid_until,
+        stays_signed_in=ledger.stays_signed_in,
+        lifetime=conf.SESSIONMGR_IDENTITY_LIFETIME,
+        grace=conf.SESSIONMGR_OUTAGE_GRACE,
+    )
+
+
+def _lives_by_lease(policy: Policy, state: SessionState) -> bool:
+    """Return whether the provider's time policy is in force, and not a length of ours (R7)."""
+    return policy.max_age is None and state.policy_source is PolicySource.PROVIDER
+
+
+def _what_must_still_be(policy: Policy, decision: Decision) -> Q:
+    """Return what must be true of the row as it is ended: a touch or a renewal may come first."""
+    if decision.reason is EndReason.LEASE_EXPIRED:
+        return lease_over(decision.now)
+    return overdue(policy, decision.now) if decision.is_timed_out else Q()
+
+
+def _has_failed_lately(ledger: LedgerRow, now: datetime) -> bool:
+    failed_at = ledger.lease_failed_at
+    return failed_at is not None and now - failed_at < FAILURE_COUNTS_FOR
 
 
 def _limit_of_host(payload: dict[str, Any], found: Found) -> datetime | None:

@@ -37,6 +37,11 @@ LEDGER_COLUMNS = (
     "authenticated_at",
     "last_activity_at",
     "ended_reason",
+    "identity_id",
+    "lease_checked_at",
+    "lease_valid_until",
+    "lease_failed_at",
+    "stays_signed_in",
 )
 
 
@@ -52,6 +57,11 @@ class LedgerRow(NamedTuple):
     authenticated_at: datetime
     last_activity_at: datetime
     ended_reason: str
+    identity_id: int | None
+    lease_checked_at: datetime | None
+    lease_valid_until: datetime | None
+    lease_failed_at: datetime | None
+    stays_signed_in: bool
 
 
 class Found(NamedTuple):

@@ -5,6 +5,7 @@ an argument, never asked for.
 """
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import NamedTuple
@@ -19,6 +20,38 @@ from sessionmgr.core.reasons import (
 )
 
 SECOND = timedelta(seconds=1)
+HOUR = timedelta(hours=1)
+
+#: How long after the last confirmation a session may go on (R3), and how long past the end of its
+#: lease while the provider cannot be asked (R6), unless the project says otherwise.
+IDENTITY_LIFETIME = timedelta(days=90)
+OUTAGE_GRACE = 24 * HOUR
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lease:
+    """The identity provider's leave for a session to go on (R2), as it was last confirmed.
+
+    At ``valid_until`` the provider must be asked again. ``is_unreachable``: it was, in vain; then
+    the lease's end is a limit, put off by ``grace`` for who chose to stay signed in (R6).
+    """
+
+    checked_at: datetime
+    valid_until: datetime
+    stays_signed_in: bool = False
+    is_unreachable: bool = False
+    lifetime: timedelta = IDENTITY_LIFETIME
+    grace: timedelta = OUTAGE_GRACE
+
+    @property
+    def holds_until(self) -> datetime:
+        """When the session ends if the provider stays out of reach."""
+        return self.valid_until + (self.grace if self.stays_signed_in else timedelta())
+
+    @property
+    def lapses_at(self) -> datetime:
+        """When the session ends if nobody comes back to have the lease renewed."""
+        return self.checked_at + self.lifetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,6 +62,7 @@ class SessionState:
     last_activity_at: datetime
     policy_source: PolicySource = PolicySource.FALLBACK
     standing: Standing = Standing.GOOD
+    lease: Lease | None = None
     payload_expires_at: datetime | None = None
     ended_reason: EndReason | None = None
 
@@ -41,19 +75,35 @@ class Limit(NamedTuple):
 
     @property
     def ends_by(self) -> EndsBy:
-        return EndsBy.INACTIVITY if self.reason is EndReason.INACTIVITY else EndsBy.SESSION
+        return ENDS_BY.get(self.reason, EndsBy.SESSION)
+
+    @property
+    def counts_down(self) -> EndsBy | None:
+        """Which of the two clocks that people see it is on; ``None``: renewals move it unseen."""
+        if self.reason is EndReason.IDENTITY_LIFETIME:
+            return None
+        return EndsBy.INACTIVITY if self.ends_by is EndsBy.INACTIVITY else EndsBy.SESSION
+
+
+ENDS_BY = {
+    EndReason.INACTIVITY: EndsBy.INACTIVITY,
+    EndReason.LEASE_EXPIRED: EndsBy.LEASE,
+    EndReason.IDENTITY_LIFETIME: EndsBy.LEASE,
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decision:
     """The verdict at ``now``: ended for ``reason``, or live until the first of ``limits``.
 
-    ``limits`` are in the order of their instants, earliest first.
+    ``limits`` are in the order of their instants, earliest first. ``is_check_due``: the provider
+    must be asked before the session may go on; only what it answers can end the session for it.
     """
 
     now: datetime
     reason: EndReason | None
     limits: tuple[Limit, ...]
+    is_check_due: bool = False
 
     @property
     def is_live(self) -> bool:
@@ -70,11 +120,11 @@ class Decision:
         return self.limits[0] if self.limits else None
 
     def seconds_left(self, kind: EndsBy) -> int | None:
-        """Return whole seconds until the first limit of ``kind``, rounded up; ``None``: no limit.
+        """Return whole seconds left on the clock ``kind``, rounded up; ``None``: no limit.
 
         Rounded up, so that a client which counts to zero and asks finds the session ended.
         """
-        ends_at = next((limit.ends_at for limit in self.limits if limit.ends_by is kind), None)
+        ends_at = next((limit.ends_at for limit in self.limits if limit.counts_down is kind), None)
         if ends_at is None:
             return None
         return max(0, math.ceil((ends_at - self.now) / SECOND))
@@ -87,7 +137,12 @@ def decide(policy: Policy, session: SessionState, now: datetime) -> Decision:
     reason, and of limits at the same instant the one listed first in ``limits_of``.
     """
     limits = tuple(sorted(limits_of(policy, session), key=lambda limit: limit.ends_at))
-    return Decision(now=now, reason=_reason(session, limits, now), limits=limits)
+    return Decision(
+        now=now,
+        reason=_reason(session, limits, now),
+        limits=limits,
+        is_check_due=session.lease is not None and session.lease.valid_until <= now,
+    )
 
 
 def limits_of(policy: Policy, session: SessionState) -> list[Limit]:
@@ -97,11 +152,20 @@ def limits_of(policy: Policy, session: SessionState) -> list[Limit]:
         limits.append(Limit(EndReason.SESSION_LENGTH, session.authenticated_at + policy.max_age))
     if policy.max_idle is not None:
         limits.append(Limit(EndReason.INACTIVITY, session.last_activity_at + policy.max_idle))
-    if session.policy_source is PolicySource.FALLBACK:
+    if session.policy_source is PolicySource.FALLBACK or session.lease is None:
         limits.append(Limit(EndReason.FALLBACK_LIMIT, session.authenticated_at + FALLBACK_LENGTH))
+    elif policy.max_age is None:
+        limits.extend(_limits_of_lease(session.lease))
     if session.payload_expires_at is not None:
         limits.append(Limit(EndReason.HOST_EXPIRY, session.payload_expires_at))
     return limits
+
+
+def _limits_of_lease(lease: Lease) -> Iterator[Limit]:
+    """Yield the provider's own time limits; a maximum of ours replaces them (R7)."""
+    if lease.is_unreachable:
+        yield Limit(EndReason.LEASE_EXPIRED, lease.holds_until)
+    yield Limit(EndReason.IDENTITY_LIFETIME, lease.lapses_at)
 
 
 def _reason(session: SessionState, limits: tuple[Limit, ...], now: datetime) -> EndReason | None:

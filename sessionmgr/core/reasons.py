@@ -50,6 +50,33 @@ class FallbackReason(StrEnum):
     NO_PROVIDER_POLICY = "no_provider_policy"
 
 
+class LeaseSource(StrEnum):
+    """What last confirmed a session at its identity provider (R2)."""
+
+    SIGN_IN = "sign_in"
+    REFRESH = "refresh"
+    INTROSPECTION = "introspection"
+    SILENT = "silent"
+
+
+class Outcome(StrEnum):
+    """What came of asking the identity provider; the kinds never mix (R6)."""
+
+    CONFIRMED = "confirmed"
+    DENIED = "denied"
+    OTHER_USER = "other_user"
+    UNREACHABLE = "unreachable"
+    MISCONFIGURED = "misconfigured"
+    #: Somebody else is asking for the same session at this moment.
+    BUSY = "busy"
+    #: Only the user's browser can ask (``prompt=none``): there is no token to ask with.
+    NEEDS_BROWSER = "needs_browser"
+
+
+#: Ends that tell nothing about the person: the next sign-in needs no fresh credentials (R15).
+NO_CREDENTIALS_AFTER = frozenset({EndReason.LEASE_EXPIRED, EndReason.WRONG_SCOPE})
+
+
 class Standing(StrEnum):
     """Whether the user behind a session may still be served, as found on this request."""
 

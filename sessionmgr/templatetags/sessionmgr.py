@@ -67,7 +67,7 @@ def _tell_of_missing_request() -> None:
 
 
 def _ends_at(limit: Limit | None) -> Any:
-    return None if limit is None else limit.ends_at
+    return None if limit is None or limit.counts_down is None else limit.ends_at
 
 
 def _is_for_inactivity(limit: Limit | None) -> bool:

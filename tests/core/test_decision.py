@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sessionmgr.core.decision import SessionState, decide, explain
+from sessionmgr.core.decision import Lease, SessionState, decide, explain
 from sessionmgr.core.policy import FALLBACK_LENGTH, Policy, is_looser
 from sessionmgr.core.reasons import (
     REASON_OF_STANDING,
@@ -47,7 +47,10 @@ def states(draw: st.DrawFn) -> SessionState:
 
 def state(**changes: object) -> SessionState:
     plain = SessionState(
-        authenticated_at=NOON, last_activity_at=NOON, policy_source=PolicySource.PROVIDER
+        authenticated_at=NOON,
+        last_activity_at=NOON,
+        policy_source=PolicySource.PROVIDER,
+        lease=Lease(checked_at=NOON, valid_until=NOON + HOUR),
     )
     return replace(plain, **changes)  # type: ignore[arg-type]
 
@@ -111,13 +114,14 @@ def test_session_ends_at_its_limit(
     assert decision.seconds_left(decision.limits[0].ends_by) == 0
 
 
-def test_session_without_limits_never_ends() -> None:
-    decision = decide(Policy(), state(), NOON + timedelta(days=4000))
+def test_a_renewed_lease_is_no_limit_that_people_see() -> None:
+    decision = decide(Policy(), state(), NOON + timedelta(minutes=30))
     assert decision.is_live
-    assert decision.binding is None
+    assert decision.binding is not None
+    assert decision.binding.ends_by is EndsBy.LEASE
     assert decision.seconds_left(EndsBy.SESSION) is None
     assert decision.seconds_left(EndsBy.INACTIVITY) is None
-    assert explain(decision) == []
+    assert [each.reason for each in explain(decision)] == [EndReason.IDENTITY_LIFETIME]
 
 
 @pytest.mark.parametrize("standing", [item for item in Standing if item is not Standing.GOOD])
@@ -198,3 +202,55 @@ def test_only_a_looser_policy_lets_a_session_live_longer(
     """What is not looser cannot revive: the settings page ends the stale ones before it is."""
     if not decide(old, session, now).is_live and decide(new, session, now).is_live:
         assert is_looser(new, old)
+
+
+def leased(**changes: object) -> SessionState:
+    lease = Lease(checked_at=NOON, valid_until=NOON + HOUR)
+    return state(lease=replace(lease, **changes))  # type: ignore[arg-type]
+
+
+class TestLease:
+    """What the provider's leave means (R1, R3, R6, R7)."""
+
+    def test_the_provider_is_to_be_asked_at_the_end_of_a_lease(self) -> None:
+        assert not decide(Policy(), leased(), NOON + HOUR - TICK).is_check_due
+        assert decide(Policy(), leased(), NOON + HOUR).is_check_due
+
+    def test_its_end_alone_ends_nobody(self) -> None:
+        assert decide(Policy(), leased(), NOON + 48 * HOUR).is_live
+
+    def test_out_of_reach_the_session_ends_with_the_lease(self) -> None:
+        session = leased(is_unreachable=True)
+        assert decide(Policy(), session, NOON + HOUR - TICK).is_live
+        assert decide(Policy(), session, NOON + HOUR).reason is EndReason.LEASE_EXPIRED
+
+    def test_who_chose_to_stay_goes_on_for_the_grace(self) -> None:
+        session = leased(is_unreachable=True, stays_signed_in=True)
+        assert decide(Policy(), session, NOON + 25 * HOUR - TICK).is_live
+        assert decide(Policy(), session, NOON + 25 * HOUR).reason is EndReason.LEASE_EXPIRED
+
+    def test_in_an_outage_people_see_how_long_they_have(self) -> None:
+        decision = decide(Policy(), leased(is_unreachable=True), NOON)
+        assert decision.seconds_left(EndsBy.SESSION) == 3600
+        assert decision.binding is not None
+        assert decision.binding.ends_by is EndsBy.LEASE
+
+    def test_90_days_without_a_renewal_are_the_end(self) -> None:
+        days = timedelta(days=90)
+        assert decide(Policy(), leased(), NOON + days - TICK).is_live
+        assert decide(Policy(), leased(), NOON + days).reason is EndReason.IDENTITY_LIFETIME
+
+    def test_a_custom_length_replaces_the_time_limits_of_the_provider(self) -> None:
+        policy = Policy(custom_length=True, max_session_length=10 * HOUR)
+        decision = decide(policy, leased(is_unreachable=True), NOON + 2 * HOUR)
+        assert decision.is_live
+        assert decision.is_check_due
+        assert [limit.reason for limit in decision.limits] == [EndReason.SESSION_LENGTH]
+
+    def test_inactivity_holds_whatever_the_provider_says(self) -> None:
+        policy = Policy(inactivity_enabled=True)
+        assert decide(policy, leased(), NOON + HOUR).reason is EndReason.INACTIVITY
+
+    def test_a_provider_without_a_lease_falls_back(self) -> None:
+        session = state(lease=None)
+        assert decide(Policy(), session, NOON + 24 * HOUR).reason is EndReason.FALLBACK_LIMIT

@@ -47,6 +47,22 @@ def session_of(
     return row
 
 
+def leased(
+    checked_at: datetime | None = None, lasts: timedelta = timedelta(hours=1), **values: Any
+) -> dict[str, Any]:
+    """Return what makes a row one of a provider's, confirmed at ``checked_at`` (now)."""
+    checked_at = checked_at or now()
+    return {
+        "policy_source": "provider",
+        "fallback_reason": "",
+        "identity_id": 1,
+        "lease_source": "sign_in",
+        "lease_checked_at": checked_at,
+        "lease_valid_until": checked_at + lasts,
+        **values,
+    }
+
+
 def end_of(row: UserSession) -> tuple[str, str]:
     """Return state and reason as they are stored now."""
     return UserSession.objects.values_list("state", "ended_reason").get(pk=row.pk)

@@ -21,6 +21,7 @@ from sessionmgr.core.reasons import EndReason
 from sessionmgr.enforcement import end
 from sessionmgr.models import State, UserSession
 from tests.conftest import Clock
+from tests.sessionmgr.ledger import leased
 
 pytestmark = [pytest.mark.django_db, pytest.mark.urls("tests.sessionmgr.urls")]
 
@@ -166,8 +167,8 @@ def test_server_timing_tells_the_clock(signed_in: Client, policy: PutInForce, pa
 
 def test_server_timing_says_minus_one_for_no_limit(signed_in: Client, policy: PutInForce) -> None:
     policy()
-    UserSession.objects.update(policy_source="provider")
-    assert "i=-1;" in signed_in.get("/whoami/")["Server-Timing"]
+    UserSession.objects.update(**leased())
+    assert "i=-1;a=-1;" in signed_in.get("/whoami/")["Server-Timing"]
 
 
 def test_server_timing_of_the_host_is_kept(signed_in: Client) -> None:

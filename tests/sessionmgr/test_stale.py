@@ -9,7 +9,7 @@ from django.contrib.sessions.models import Session
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from sessionmgr.core.decision import SessionState, decide, limits_of
+from sessionmgr.core.decision import Lease, SessionState, decide, limits_of
 from sessionmgr.core.policy import FALLBACK_LENGTH, Policy
 from sessionmgr.core.reasons import PolicySource
 from sessionmgr.models import UserSession
@@ -18,6 +18,7 @@ from tests.sessionmgr.ledger import end_of, session_of
 
 TICK = timedelta(microseconds=1)
 DAY = timedelta(days=1)
+LIFETIME = timedelta(days=90)
 BEGIN = datetime(2026, 3, 1, 12, 0, 0, 500_000, tzinfo=UTC)
 
 
@@ -43,10 +44,15 @@ def policies(draw: st.DrawFn) -> Policy:
 @st.composite
 def states(draw: st.DrawFn) -> SessionState:
     began = BEGIN + draw(spans(DAY))
+    checked_at = began + draw(spans(DAY)) - LIFETIME
+    lease = Lease(checked_at=checked_at, valid_until=checked_at + draw(spans(DAY)))
+    source = draw(st.sampled_from(PolicySource))
+    is_leased = source is PolicySource.PROVIDER or draw(st.booleans())
     return SessionState(
         authenticated_at=began,
         last_activity_at=began + draw(spans(DAY)),
-        policy_source=draw(st.sampled_from(PolicySource)),
+        policy_source=source,
+        lease=lease if is_leased else None,
         payload_expires_at=draw(st.none() | spans(3 * DAY).map(lambda span: began + span)),
     )
 
@@ -58,6 +64,9 @@ def store(state: SessionState) -> UserSession:
         idle=state.authenticated_at - state.last_activity_at,
         policy_source=state.policy_source,
         fallback_reason="",
+        identity_id=state.lease and 1,
+        lease_checked_at=state.lease and state.lease.checked_at,
+        lease_valid_until=state.lease and state.lease.valid_until,
         payload_expires_at=state.payload_expires_at,
     )
 

@@ -20,7 +20,7 @@ from sessionmgr.core.reasons import EndReason
 from sessionmgr.models import JobLease, State, UserSession
 from sessionmgr.signals import session_ended
 from sessionmgr.sweep import RECONCILE_EVERY, live_scopes, purge, sweep, sweep_scope
-from tests.sessionmgr.ledger import MINUTE, end_of, is_live, now, payload_of, session_of
+from tests.sessionmgr.ledger import MINUTE, end_of, is_live, leased, now, payload_of, session_of
 
 IDLE = Policy(inactivity_enabled=True)
 LONG_IDLE = {"age": 90 * MINUTE, "idle": 31 * MINUTE}
@@ -85,10 +85,22 @@ class TestWhatItEnds:
     def test_the_fallback_ends_only_who_lives_by_it(self) -> None:
         day = timedelta(days=1)
         fallback = session_of(age=day)
-        provider = session_of(age=day, policy_source="provider", fallback_reason="")
+        provider = session_of(age=day, **leased())
         assert swept(Policy()) == {"fallback_limit": 1}
         assert end_of(fallback) == (State.ENDED, "fallback_limit")
         assert is_live(provider)
+
+    def test_who_is_not_confirmed_for_90_days_is_ended(self) -> None:
+        late = session_of(age=timedelta(days=91), **leased(now() - timedelta(days=90)))
+        confirmed = session_of(age=timedelta(days=91), **leased(now() - timedelta(days=89)))
+        assert swept(Policy()) == {"identity_lifetime": 1}
+        assert end_of(late) == (State.ENDED, "identity_lifetime")
+        assert is_live(confirmed)
+
+    def test_a_lease_that_has_run_out_ends_nobody_who_has_not_come_back(self) -> None:
+        row = session_of(age=timedelta(days=2), **leased(now() - timedelta(days=1)))
+        assert not swept(Policy())
+        assert is_live(row)
 
     def test_another_scope_is_left_alone(self) -> None:
         row = session_of(**LONG_IDLE, scope="portal")

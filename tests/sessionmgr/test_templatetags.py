@@ -15,7 +15,7 @@ from django.template import engines
 from django.test import Client
 
 from sessionmgr import protocol
-from sessionmgr.core.decision import SECOND, SessionState, decide
+from sessionmgr.core.decision import SECOND, Lease, SessionState, decide
 from sessionmgr.core.policy import Policy
 from sessionmgr.enforcement import Judgement, judgement_of
 from sessionmgr.templatetags import sessionmgr as tags
@@ -150,5 +150,6 @@ def as_in(case: dict[str, Any], judged: Judgement) -> Judgement:
         authenticated_at=now,
         last_activity_at=now,
         policy_source=judged.state.policy_source.PROVIDER,
+        lease=Lease(checked_at=now, valid_until=now + 3600 * SECOND),
     )
     return dataclasses.replace(judged, policy=policy, decision=decide(policy, state, now))
