@@ -26,6 +26,9 @@ from sessionmgr.words import told
 #: The URL that begins a sign-in at the provider, by mozilla-django-oidc's name.
 PROVIDER_SIGN_IN = "oidc_authentication_init"
 
+#: The cookie that tells a sign-in at the provider to ask for credentials: somebody was here (R15).
+MUST_GIVE_CREDENTIALS = "sessionmgr_credentials"
+
 #: Seconds after which a client may ask again once the database was out of reach.
 RETRY_AFTER = 5
 
@@ -107,6 +110,21 @@ def asked_for_now(request: HttpRequest, back: str = "") -> HttpResponse:
     response = HttpResponseRedirect(f"{reverse(PROVIDER_SIGN_IN)}?{query}")
     add_never_cache_headers(response)
     return response
+
+
+def ask_for_credentials(response: HttpResponseBase) -> None:
+    """Mark the browser, where there is a provider: its next sign-in there asks for credentials.
+
+    A convenience: without the mark, old credentials are refused when they come back.
+    """
+    if getattr(settings, "OIDC_ISSUER", ""):
+        response.set_cookie(
+            MUST_GIVE_CREDENTIALS,
+            "1",
+            secure=settings.SESSION_COOKIE_SECURE,
+            httponly=True,
+            samesite="Lax",
+        )
 
 
 def problem(reason: EndReason | None, where: str) -> HttpResponse:

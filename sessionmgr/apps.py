@@ -1,7 +1,11 @@
-"""The app's place in Django: connects the receivers and the checks."""
+"""The app's place in Django: connects the receivers, the checks, and the identity provider."""
+
+from importlib.util import find_spec
 
 from django.apps import AppConfig
 from django.utils.translation import gettext_lazy as _
+
+from sessionmgr.core.reasons import Outcome
 
 
 class SessionmgrConfig(AppConfig):
@@ -10,7 +14,16 @@ class SessionmgrConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        from sessionmgr import checks, receivers
+        from sessionmgr import checks, leases, receivers
 
         checks.register_all()
         receivers.connect()
+        if find_spec("mozilla_django_oidc") is not None:
+            leases.connect(ask_provider)
+
+
+def ask_provider(session_id: int) -> Outcome:
+    """Have the provider confirm a session; its packages are loaded by the first question."""
+    from sessionmgr.identity.renewal import on_request
+
+    return on_request(session_id)

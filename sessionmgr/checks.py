@@ -21,6 +21,7 @@ from django.utils.module_loading import import_string
 
 from sessionmgr import sealing
 from sessionmgr.conf import conf
+from sessionmgr.identity import checks as identity_checks
 
 MIDDLEWARE = "sessionmgr.middleware.SessionEnforcementMiddleware"
 MUST_COME_BEFORE = (
@@ -45,6 +46,7 @@ def register_all() -> None:
         (check_held_forms, Tags.compatibility),
     ):
         register(check, tag)
+    identity_checks.register_all()
 
 
 def check_engine(app_configs: AppConfigs, **kwargs: Any) -> list[CheckMessage]:
@@ -115,6 +117,17 @@ def check_middleware(app_configs: AppConfigs, **kwargs: Any) -> list[CheckMessag
     ]
 
 
+def _is_name(value: object) -> bool:
+    return isinstance(value, str) and bool(value)
+
+
+def _can_be_called(path: object) -> bool:
+    try:
+        return callable(import_string(path))  # type: ignore[arg-type]
+    except (ImportError, AttributeError, TypeError):
+        return False
+
+
 RULES: dict[str, tuple[Callable[[Any], bool], str]] = {
     "SESSIONMGR_ACTIVITY_RESOLUTION": (
         lambda value: value is None or (type(value) is int and 1 <= value <= 60),
@@ -130,6 +143,35 @@ RULES: dict[str, tuple[Callable[[Any], bool], str]] = {
     "SESSIONMGR_IDENTITY_LIFETIME": (
         lambda value: isinstance(value, timedelta) and value >= timedelta(days=1),
         "a timedelta of one day or more",
+    ),
+    "SESSIONMGR_CHECK_INTERVAL": (
+        lambda value: value is None or (type(value) is int and value >= 1),
+        "whole seconds, 1 or more, or None",
+    ),
+    "SESSIONMGR_OUTAGE_GRACE": (
+        lambda value: isinstance(value, timedelta) and value >= timedelta(),
+        "a timedelta of zero or more",
+    ),
+    "SESSIONMGR_CREDENTIALS_MAX_AGE": (
+        lambda value: isinstance(value, timedelta) and value >= timedelta(minutes=1),
+        "a timedelta of one minute or more",
+    ),
+    "SESSIONMGR_RENEWALS_PER_SECOND": (
+        lambda value: type(value) is int and value >= 1,
+        "a whole number, 1 or more",
+    ),
+    "SESSIONMGR_CHECK_INTERVAL_CLAIM": (_is_name, "the name of a claim"),
+    "SESSIONMGR_STAY_SIGNED_IN_CLAIM": (_is_name, "the name of a claim"),
+    "SESSIONMGR_SIGN_ALGORITHMS": (
+        lambda value: (
+            isinstance(value, list | tuple) and all(isinstance(each, str) for each in value)
+        ),
+        "a list of signatures",
+    ),
+    "SESSIONMGR_LINK_BY_EMAIL": (lambda value: isinstance(value, bool), "True or False"),
+    "SESSIONMGR_CLAIMS_HOOK": (
+        lambda value: value == "" or _can_be_called(value),
+        "empty, or the dotted path of callable(user, claims)",
     ),
     "SESSIONMGR_HISTORY_DAYS": (
         lambda value: type(value) is int and value >= 1,
@@ -156,11 +198,7 @@ def check_settings(app_configs: AppConfigs, **kwargs: Any) -> list[CheckMessage]
 def check_policy_source(app_configs: AppConfigs, **kwargs: Any) -> list[CheckMessage]:
     """The policy in force can be asked for."""
     path = conf.SESSIONMGR_POLICY_SOURCE
-    try:
-        is_right = callable(import_string(path))
-    except (ImportError, AttributeError, TypeError):
-        is_right = False
-    if is_right:
+    if _can_be_called(path):
         return []
     hint = (
         "Set it to the dotted path of callable(request_or_scope) -> Policy, for the settings "

@@ -42,6 +42,26 @@ class Settings:
         return getattr(settings, "SESSIONMGR_OUTAGE_GRACE", OUTAGE_GRACE)
 
     @property
+    def SESSIONMGR_CREDENTIALS_MAX_AGE(self) -> timedelta:
+        """How old the credentials may be by which the provider signs somebody in (``max_age``)."""
+        return getattr(settings, "SESSIONMGR_CREDENTIALS_MAX_AGE", timedelta(days=7))
+
+    @property
+    def SESSIONMGR_RENEWALS_PER_SECOND(self) -> int:
+        """How many leases a job renews in a second, at most: a provider is no one's alone."""
+        return getattr(settings, "SESSIONMGR_RENEWALS_PER_SECOND", 20)
+
+    @property
+    def SESSIONMGR_LINK_BY_EMAIL(self) -> bool:
+        """Whether a verified e-mail links a first sign-in to the user who has that address."""
+        return getattr(settings, "SESSIONMGR_LINK_BY_EMAIL", False)
+
+    @property
+    def SESSIONMGR_CLAIMS_HOOK(self) -> str:
+        """Dotted path of ``callable(user, claims)``, called at each sign-in at the provider."""
+        return getattr(settings, "SESSIONMGR_CLAIMS_HOOK", "")
+
+    @property
     def SESSIONMGR_HISTORY_DAYS(self) -> int:
         """Ended sessions are purged after this many days."""
         return getattr(settings, "SESSIONMGR_HISTORY_DAYS", 90)
@@ -50,6 +70,21 @@ class Settings:
     def SESSIONMGR_TOKEN_KEYS(self) -> Sequence[str]:
         """Fernet keys, newest first, for what is stored encrypted; none: keys of SECRET_KEY."""
         return getattr(settings, "SESSIONMGR_TOKEN_KEYS", [])
+
+    @property
+    def SESSIONMGR_SIGN_ALGORITHMS(self) -> Sequence[str]:
+        """The signatures accepted on the identity provider's tokens; symmetric ones never are."""
+        return getattr(settings, "SESSIONMGR_SIGN_ALGORITHMS", ["RS256", "ES256"])
+
+    @property
+    def SESSIONMGR_CHECK_INTERVAL_CLAIM(self) -> str:
+        """The ID token's claim with the seconds until the provider is asked again."""
+        return getattr(settings, "SESSIONMGR_CHECK_INTERVAL_CLAIM", "pci")
+
+    @property
+    def SESSIONMGR_STAY_SIGNED_IN_CLAIM(self) -> str:
+        """The ID token's claim that tells what was chosen at "Stay signed in?"."""
+        return getattr(settings, "SESSIONMGR_STAY_SIGNED_IN_CLAIM", "signin_state")
 
     @property
     def SESSIONMGR_COVERAGE_REPORT(self) -> bool:

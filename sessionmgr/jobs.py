@@ -30,7 +30,7 @@ def expire_stale_sessions(progress: Progress | None = None) -> Counts:
         ended = sweep(now=now, using=using, progress=progress)
         return {"ended": ended.total(), **{reason.value: ended[reason] for reason in ended}}
 
-    return _alone("sweep", SWEEP_LEASE, work)
+    return alone("sweep", SWEEP_LEASE, work)
 
 
 def purge_ended_sessions(progress: Progress | None = None) -> Counts:
@@ -39,10 +39,10 @@ def purge_ended_sessions(progress: Progress | None = None) -> Counts:
     def work(now: datetime, using: str) -> Mapping[str, int]:
         return {"purged": purge(now=now, using=using, progress=progress)}
 
-    return _alone("purge", PURGE_LEASE, work)
+    return alone("purge", PURGE_LEASE, work)
 
 
-def _alone(name: str, length: timedelta, work: Work) -> Counts:
+def alone(name: str, length: timedelta, work: Work) -> Counts:
     """Do ``work`` unless another process is at it; log and return the counts."""
     using = database()
     now = clock.now(using)

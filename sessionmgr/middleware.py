@@ -126,6 +126,8 @@ class SessionEnforcementMiddleware:
         if session.unavailable:
             session.modified = False
             return answers.unavailable(request)
+        if session.has_forgotten_cookie and session.ledger_id is None:
+            answers.ask_for_credentials(response)
         return response
 
 

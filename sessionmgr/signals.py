@@ -16,3 +16,11 @@ session_ended = Signal()
 
 #: The limits of a scope changed. Arguments: ``scope``, ``old`` and ``new`` (Policy), ``user``.
 policy_changed = Signal()
+
+#: A token of somebody else came for a session, which was ended. Arguments: ``session_id``,
+#: ``user_id`` (whose session it was), ``scope``, ``issuer``. Somebody should look into it.
+identity_mismatch = Signal()
+
+#: The provider refuses this site itself, as of now: wrong secret, wrong address. Arguments:
+#: ``issuer``, ``problem``.
+provider_misconfigured = Signal()

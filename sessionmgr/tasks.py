@@ -18,3 +18,12 @@ def expire_stale_sessions() -> dict[str, int]:
 def purge_ended_sessions() -> dict[str, int]:
     """Delete the history of ends that is past its days (daily)."""
     return jobs.purge_ended_sessions()
+
+
+@shared_task(ignore_result=True)
+def renew_identity_leases() -> dict[str, int]:
+    """Have the identity provider confirm the sessions in use, ahead of time (every minute)."""
+    # Here, as the packages of OpenID Connect are optional.
+    from sessionmgr.identity.rounds import renew_identity_leases as renew
+
+    return renew()

@@ -52,6 +52,7 @@ class Door(DatabaseSessionStore):
     judgement: Judgement | None = None
     ended: EndReason | None = None
     unavailable = False
+    has_forgotten_cookie = False
     needs_browser = False
     is_suspended = False
 
@@ -124,9 +125,10 @@ class Door(DatabaseSessionStore):
                 outcome = leases.ask(ledger.id)
                 if outcome in SETTLED:
                     return None
-                self.needs_browser = outcome is Outcome.NEEDS_BROWSER
-                if self.needs_browser and _lives_by_lease(policy, state):
-                    self.is_suspended = True
+                if outcome is Outcome.NEEDS_BROWSER:
+                    self.is_suspended = _lives_by_lease(policy, state)
+                    self.needs_browser = not self.is_suspended
+                if self.is_suspended:
                     return self._refuse(None)
                 is_unreachable = outcome in OUTAGE
             if is_unreachable:
@@ -201,6 +203,7 @@ class Door(DatabaseSessionStore):
     def forget_cookie(self) -> None:
         """Let Django remove the cookie with this response."""
         self._presented_key = None
+        self.has_forgotten_cookie = True
 
     def drop(self) -> None:
         """Forget what is here: the session has ended while the request was under way."""

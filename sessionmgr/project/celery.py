@@ -53,6 +53,11 @@ app.conf.update(
             "schedule": 60.0,
             "options": {"expires": 55},
         },
+        "renew identity leases": {
+            "task": "sessionmgr.tasks.renew_identity_leases",
+            "schedule": 60.0,
+            "options": {"expires": 55},
+        },
         "purge ended sessions": {
             "task": "sessionmgr.tasks.purge_ended_sessions",
             "schedule": crontab(hour="3", minute="15"),

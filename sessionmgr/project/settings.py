@@ -4,11 +4,20 @@ Without any variable it refuses to start in production mode and runs in developm
 ``DEBUG=on``; ``make demo`` and ``make test`` set what they need.
 """
 
+from datetime import timedelta
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import environ
 from csp.constants import NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
+
+
+def origin_of(address: str) -> str:
+    """Return scheme and host of ``address``."""
+    parts = urlsplit(address)
+    return f"{parts.scheme}://{parts.netloc}"
+
 
 BASE_DIR = Path(__file__).resolve().parents[2]
 
@@ -108,7 +117,23 @@ AUTH_PASSWORD_VALIDATORS = [
         "NumericPasswordValidator",
     )
 ]
-AUTHENTICATION_BACKENDS = ["django.contrib.auth.backends.ModelBackend"]
+AUTHENTICATION_BACKENDS = [
+    "django.contrib.auth.backends.ModelBackend",
+    "sessionmgr.identity.backend.ProviderBackend",
+]
+
+# Without an issuer there is no provider, and people sign in with a password of this site.
+OIDC_ISSUER = env.str("OIDC_ISSUER", default="")
+OIDC_RP_CLIENT_ID = env.str("OIDC_CLIENT_ID", default="")
+OIDC_RP_CLIENT_SECRET = env.str("OIDC_CLIENT_SECRET", default="")
+OIDC_RP_SCOPES = env.str("OIDC_SCOPES", default="openid email profile offline_access")
+SESSIONMGR_CHECK_INTERVAL = env.int("SESSIONMGR_CHECK_INTERVAL", default=3600)
+SESSIONMGR_OUTAGE_GRACE = timedelta(seconds=env.int("SESSIONMGR_OUTAGE_GRACE", default=86_400))
+SESSIONMGR_IDENTITY_LIFETIME = timedelta(
+    seconds=env.int("SESSIONMGR_IDENTITY_LIFETIME", default=90 * 86_400)
+)
+SESSIONMGR_LINK_BY_EMAIL = env.bool("SESSIONMGR_LINK_BY_EMAIL", default=False)
+SESSIONMGR_CLAIMS_HOOK = env.str("SESSIONMGR_CLAIMS_HOOK", default="")
 LOGIN_URL = "sign_in"
 LOGIN_REDIRECT_URL = "home"
 LOGOUT_REDIRECT_URL = "sign_in"
@@ -142,7 +167,8 @@ CONTENT_SECURITY_POLICY = {
         "img-src": [SELF, "data:"],
         "font-src": [SELF],
         "connect-src": [SELF],
-        "form-action": [SELF],
+        # A form that leads to the provider in the end, as its sign-out does.
+        "form-action": [SELF, *([origin_of(OIDC_ISSUER)] if OIDC_ISSUER else [])],
         "frame-ancestors": [NONE],
         "base-uri": [NONE],
         "require-trusted-types-for": ["'script'"],

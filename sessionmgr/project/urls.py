@@ -15,6 +15,7 @@ urlpatterns = [
     path("public/", demo.public, name="public"),
     path("about/", about, name="about"),
     path("accounts/sign-in/", views.SignInView.as_view(), name="sign_in"),
+    path("oidc/", include("sessionmgr.identity.urls")),
     path("session/", include("sessionmgr.urls")),
     # The name that pages written for the vendor's platform include.
     path(

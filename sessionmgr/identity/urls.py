@@ -1,0 +1,13 @@
+"""The endpoints of OpenID Connect (contract §3); a host includes them under ``oidc/``.
+
+The names are mozilla-django-oidc's, so that links and settings made for it go on working.
+"""
+
+from django.urls import path
+
+from sessionmgr.identity import views
+
+urlpatterns = [
+    path("authenticate/", views.AuthenticateView.as_view(), name="oidc_authentication_init"),
+    path("callback/", views.CallbackView.as_view(), name="oidc_authentication_callback"),
+]
