@@ -18,6 +18,8 @@ import psutil
 import pytest
 
 from sessionmgr.project.demo import launcher, people
+from sessionmgr.project.demo.provider.config import from_environment
+from sessionmgr.sealing import is_key
 from tests.services.cluster import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -27,16 +29,18 @@ PATIENCE = 90
 class Demo:
     """A demo in a process of its own, with what it prints."""
 
-    def __init__(self, port: int, folder: Path) -> None:
-        self.port = port
-        self.base = f"http://localhost:{port}"
+    def __init__(self, ports: launcher.Ports, folder: Path) -> None:
+        self.ports = ports
+        self.base = f"http://localhost:{ports.web}"
+        self.provider = f"http://localhost:{ports.provider}"
         inherited = {
             name: value for name, value in os.environ.items() if not name.startswith("PYTHON")
         }
         self.process = subprocess.Popen(
             [sys.executable, "-m", "sessionmgr.project.demo"],
             cwd=ROOT,
-            env=inherited | {"PORT": str(port), "DATA": str(folder)},
+            env=inherited
+            | {"PORT": str(ports.web), "IDP_PORT": str(ports.provider), "DATA": str(folder)},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -68,7 +72,7 @@ class Demo:
 
 @pytest.fixture
 def demo(tmp_path: Path) -> Iterator[Demo]:
-    running = Demo(free_port(), tmp_path / "data + 100% #1")
+    running = Demo(launcher.Ports(free_port(), free_port()), tmp_path / "data + 100% #1")
     yield running
     if running.process.poll() is None:
         running.end()
@@ -100,8 +104,10 @@ def sign_in(base: str, name: str) -> Any:
 @pytest.mark.services
 def test_demo_serves_everybody_and_leaves_no_process(demo: Demo, tmp_path: Path) -> None:
     demo.wait_until("Ctrl-C stops everything.")
-    for line in ("web server", "worker with schedule", f"{demo.base}/", "alice-demo"):
-        assert line in demo.printed
+    names = ["web server", "identity provider", "worker with schedule"]
+    assert re.findall(r"^  (\S.*?) +ready ", demo.printed, re.MULTILINE) == names
+    for told in (f"{demo.base}/", f"{demo.provider}/", "alice-demo"):
+        assert told in demo.printed
     assert "site/site" in build_opener().open(f"{demo.base}/").read().decode()
     for name in ("admin", "auditor", "alice", "bob"):
         sign_in(demo.base, name)
@@ -109,34 +115,45 @@ def test_demo_serves_everybody_and_leaves_no_process(demo: Demo, tmp_path: Path)
     general = admin.open(f"{demo.base}/admin/system-settings/main/general/")
     assert "Set session timeout" in general.read().decode()
 
-    second = Demo(demo.port, tmp_path / "other")
+    panel = build_opener().open(f"{demo.provider}/").read().decode()
+    assert "Control panel" in panel
+    assert f'href="{demo.base}"' in panel
+    keys = build_opener().open(f"{demo.provider}/jwks").read()
+
+    second = Demo(demo.ports, tmp_path / "other")
     complaint = second.process.communicate(timeout=30)[0]
     assert second.process.returncode == 1
     assert len(complaint.splitlines()) == 1
-    assert f"port {demo.port} cannot be used" in complaint
+    assert f"port {demo.ports.web} cannot be used" in complaint
 
     family = demo.family()
-    assert len(family) >= 5
+    assert len(family) >= 6
     assert demo.end() == 0
     assert gone(family)
 
-    again = Demo(demo.port, tmp_path / "data + 100% #1")
+    again = Demo(demo.ports, tmp_path / "data + 100% #1")
     again.wait_until("Ctrl-C stops everything.")
     sign_in(demo.base, "alice")
+    assert build_opener().open(f"{demo.provider}/jwks").read() == keys
     family = again.family()
     assert again.end(signal.SIGINT) == 0
     assert gone(family)
 
 
 @pytest.mark.services
-def test_demo_says_which_process_has_died_and_stops_the_others(demo: Demo) -> None:
+@pytest.mark.parametrize(
+    ("program", "name"),
+    [("celery", "worker with schedule"), ("demo.provider", "identity provider")],
+)
+def test_demo_says_which_process_has_died_and_stops_the_others(
+    demo: Demo, program: str, name: str
+) -> None:
     demo.wait_until("Ctrl-C stops everything.")
     family = demo.family()
-    worker = next(each for each in family if "celery" in " ".join(each.cmdline()))
-    worker.kill()
+    next(each for each in family if program in " ".join(each.cmdline())).kill()
     demo.printed += demo.process.communicate(timeout=30)[0]
     assert demo.process.returncode == 1
-    assert "worker with schedule has ended" in demo.printed
+    assert f"{name} has ended" in demo.printed
     assert gone(family)
 
 
@@ -149,29 +166,72 @@ def test_demo_stopped_while_it_starts_leaves_no_process(demo: Demo, printed: str
     assert "Stopped." in demo.printed
     assert gone(family)
     with socket.socket() as probe:
-        assert probe.connect_ex(("127.0.0.1", demo.port)) != 0
+        assert probe.connect_ex(("127.0.0.1", demo.ports.web)) != 0
 
 
+@pytest.mark.parametrize("name", ["PORT", "IDP_PORT"])
 @pytest.mark.parametrize(
     "value", ["abc", "0", "65536", "-1", "8_000", "٨٠٠٠", "0008000000", "9" * 5000]
 )
-def test_port_that_is_none_is_refused_in_one_line(value: str) -> None:
-    with pytest.raises(launcher.Unusable, match="must be a number from 1 to 65535"):
-        launcher.free_port(value)
+def test_port_that_is_none_is_refused_in_one_line(name: str, value: str) -> None:
+    free = {"PORT": str(free_port()), "IDP_PORT": str(free_port())}
+    with pytest.raises(launcher.Unusable, match=f"{name} is .*must be a number from 1 to 65535"):
+        launcher.free_ports(free | {name: value})
 
 
+@pytest.mark.parametrize("name", ["PORT", "IDP_PORT"])
+def test_port_that_is_taken_is_refused_with_a_way_out(name: str) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        ports = {"PORT": str(free_port()), "IDP_PORT": str(free_port()), name: str(port)}
+        told = f"port {port} cannot be used .* make demo {name}="
+        with pytest.raises(launcher.Unusable, match=told):
+            launcher.free_ports(ports)
+
+
+def test_one_port_for_both_is_refused() -> None:
+    port = str(free_port())
+    with pytest.raises(launcher.Unusable, match=f"PORT and IDP_PORT are both {port}"):
+        launcher.free_ports({"PORT": port, "IDP_PORT": port})
+
+
+@pytest.fixture
+def own_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep what a test does to this process's environment to the test."""
+    monkeypatch.setattr(os, "environ", dict(os.environ))
+
+
+@pytest.mark.usefixtures("own_environment")
 def test_folder_that_cannot_be_made_is_told_in_one_line(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(launcher.Unusable, match="cannot be used"):
-        launcher.prepare(tmp_path / "file")
+        launcher.prepare(tmp_path / "file", launcher.Ports(8000, 9000))
 
 
-def test_secret_key_is_made_once_and_is_the_owners_alone(tmp_path: Path) -> None:
-    file = tmp_path / "key"
-    first = launcher.secret_key(file)
-    assert len(first) >= 50
-    assert launcher.secret_key(file) == first
-    assert file.stat().st_mode & 0o077 == 0
+@pytest.mark.usefixtures("own_environment")
+def test_app_and_provider_are_told_of_each_other(tmp_path: Path) -> None:
+    told = launcher.prepare(tmp_path, launcher.Ports(8001, 9001))
+    assert told["OIDC_ISSUER"] == "http://localhost:9001"
+    assert told["OIDC_CLIENT_ID"] == "sessionmgr"
+    assert told["RP"] == "http://localhost:8001"
+    config = from_environment(told)
+    assert config.issuer == told["OIDC_ISSUER"]
+    assert config.client_secret == told["OIDC_CLIENT_SECRET"]
+    assert is_key(told["SESSIONMGR_TOKEN_KEYS"])
+    assert launcher.prepare(tmp_path, launcher.Ports(8001, 9001)) == told
+
+
+@pytest.mark.usefixtures("own_environment")
+def test_secrets_are_made_once_and_are_the_owners_alone(tmp_path: Path) -> None:
+    told = launcher.prepare(tmp_path, launcher.Ports(8000, 9000))
+    files = [tmp_path / name for name in ("secret-key", "client-secret", "token-key")]
+    assert all(file.stat().st_mode & 0o077 == 0 for file in files)
+    secrets = [file.read_text() for file in files]
+    assert len(set(secrets)) == 3
+    assert secrets[0] == told["SECRET_KEY"]
+    assert all(len(secret) >= 43 for secret in secrets)
 
 
 @pytest.mark.django_db
