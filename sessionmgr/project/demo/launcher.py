@@ -114,6 +114,8 @@ def prepare(folder: Path, ports: Ports) -> dict[str, str]:
         "OIDC_ISSUER": f"http://localhost:{ports.provider}",
         "OIDC_CLIENT_ID": "sessionmgr",
         "OIDC_CLIENT_SECRET": client_secret,
+        # The demo's people are here already; its provider vouches for their addresses.
+        "SESSIONMGR_LINK_BY_EMAIL": "on",
         "DEMO_PROVIDER": "on",
         "IDP_PORT": str(ports.provider),
         "IDP_FOLDER": str(folder / "provider"),
