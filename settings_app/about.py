@@ -10,8 +10,8 @@ from django.utils.translation import gettext as _
 from sessionmgr import sources
 from sessionmgr.core.decision import Decision, explain
 from sessionmgr.core.policy import Policy
-from sessionmgr.core.reasons import EndReason
-from sessionmgr.enforcement import judgement_of
+from sessionmgr.core.reasons import EndReason, PolicySource
+from sessionmgr.enforcement import Judgement, judgement_of
 from sessionmgr.sources import DEFAULT_SCOPE
 from settings_app.conf import conf
 from settings_app.models import Environment, database
@@ -37,6 +37,18 @@ class Limit(NamedTuple):
     left: str
     binds: bool
     is_moved_by_activity: bool
+    is_moved_by_provider: bool
+
+
+class Confirmation(NamedTuple):
+    """The identity provider's word for one's own sign-in (R1, R2)."""
+
+    checked_at: datetime
+    valid_until: datetime
+    #: Until when one stays signed in if the provider stays out of reach; ``None``: it is not.
+    holds_until: datetime | None
+    #: Whether it decides how long one stays signed in, or only whether.
+    decides: bool
 
 
 def app_version() -> str:
@@ -61,6 +73,7 @@ def about_context(request: HttpRequest) -> dict[str, Any]:
         "numbers": numbers_of(policy),
         "policy_version": policy.version,
         "limits": [] if judged is None else limits_of(judged.decision),
+        "confirmation": None if judged is None else confirmation_of(judged),
         "authenticated_at": None if judged is None else judged.state.authenticated_at,
     }
 
@@ -96,6 +109,20 @@ def _origin(policy: Policy, field: str) -> str:
     return _("System Settings, version %(version)s") % {"version": policy.version}
 
 
+def confirmation_of(judged: Judgement) -> Confirmation | None:
+    """Return what the provider has confirmed; ``None``: it knows nothing of this sign-in."""
+    lease = judged.state.lease
+    if lease is None:
+        return None
+    return Confirmation(
+        checked_at=lease.checked_at,
+        valid_until=lease.valid_until,
+        holds_until=lease.holds_until if lease.is_unreachable else None,
+        decides=judged.policy.max_age is None
+        and judged.state.policy_source is PolicySource.PROVIDER,
+    )
+
+
 def limits_of(decision: Decision) -> list[Limit]:
     """Return until when this sign-in lasts and why, the first to end first."""
     return [
@@ -105,6 +132,7 @@ def limits_of(decision: Decision) -> list[Limit]:
             left=span_words(minutes(each.left)),
             binds=each.binds,
             is_moved_by_activity=each.reason is EndReason.INACTIVITY,
+            is_moved_by_provider=each.reason is EndReason.IDENTITY_LIFETIME,
         )
         for each in explain(decision)
     ]

@@ -166,7 +166,9 @@ LIMITS: dict[EndReason, Words] = {
     EndReason.SESSION_LENGTH: _("The longest time to stay signed in"),
     EndReason.INACTIVITY: _("The longest time without activity"),
     EndReason.FALLBACK_LIMIT: _("24 hours, as no identity provider decides"),
-    EndReason.LEASE_EXPIRED: _("The identity provider's next confirmation"),
-    EndReason.IDENTITY_LIFETIME: _("The longest time without giving credentials"),
+    EndReason.LEASE_EXPIRED: _("The identity provider, which cannot be reached at the moment"),
+    EndReason.IDENTITY_LIFETIME: _(
+        "The longest time without the identity provider's confirmation"
+    ),
     EndReason.HOST_EXPIRY: _("The time for which this site keeps a sign-in"),
 }

@@ -9,9 +9,11 @@ import pytest
 from django.test import Client
 
 from sessionmgr.core.policy import MINUTE, Policy
+from sessionmgr.models import UserSession
 from settings_app import about
 from settings_app.models import Environment
 from settings_app.saving import Author, store
+from tests.sessionmgr.ledger import leased, now
 
 URL = "/about/"
 
@@ -73,3 +75,33 @@ def test_version_is_that_of_the_installed_app(monkeypatch: pytest.MonkeyPatch) -
 
     monkeypatch.setattr(about, "version", missing)
     assert about.app_version() == "run from its sources"
+
+
+class TestTheProvidersWord:
+    """What the identity provider has confirmed, in words."""
+
+    @pytest.fixture
+    def confirmed(self, client: Client, alice: Any) -> Client:
+        client.force_login(alice)
+        UserSession.objects.update(**leased())
+        return client
+
+    def test_it_decides(self, confirmed: Client) -> None:
+        html = confirmed.get(URL).content.decode()
+        assert "Your identity provider decides how long you stay signed in" in html
+        assert "You stay signed in until" not in html
+
+    def test_it_is_out_of_reach(self, confirmed: Client) -> None:
+        UserSession.objects.update(lease_failed_at=now())
+        html = confirmed.get(URL).content.decode()
+        assert "cannot be reached at the moment" in html
+        assert "You stay signed in until" in html
+
+    def test_a_custom_length_decides_instead(self, confirmed: Client, policy: Any) -> None:
+        policy(custom_length=True)
+        html = confirmed.get(URL).content.decode()
+        assert "How long it lasts is set here." in html
+        assert "You stay signed in until" in html
+
+    def test_the_home_page_tells_the_same(self, confirmed: Client) -> None:
+        assert "Your identity provider decides" in confirmed.get("/").content.decode()

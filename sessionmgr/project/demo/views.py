@@ -13,7 +13,7 @@ from sessionmgr.activity import passive
 from sessionmgr.core.reasons import EndsBy
 from sessionmgr.enforcement import Judgement, judgement_of
 from sessionmgr.project.demo.forms import VisitReportForm
-from settings_app.about import limits_of
+from settings_app.about import confirmation_of, limits_of
 from settings_app.words import policy_words
 
 
@@ -26,6 +26,7 @@ def home(request: HttpRequest) -> HttpResponse:
     binding = judged.decision.binding
     context = {
         "limits": limits_of(judged.decision),
+        "confirmation": confirmation_of(judged),
         "now": judged.decision.now,
         "moves_on": binding is not None and binding.ends_by is EndsBy.INACTIVITY,
         "signed_in_at": judged.state.authenticated_at,

@@ -97,6 +97,7 @@ class Rogue:
         self.ahead = timedelta()
         self.pace = 1.0
         self.calls: Counter[str] = Counter()
+        self.answered: Counter[str] = Counter()
         self.seen: defaultdict[str, list[dict[str, str]]] = defaultdict(list)
         self.lost_families: list[str] = []
         self.disabled: set[str] = set()
@@ -229,6 +230,7 @@ class Rogue:
             healed.wait()
             return
         answer = self._answer(endpoint, request, mode)
+        self.answered[endpoint] += 1
         request.answer(answer, pace=self.pace if mode == "trickle" else 0, stopped=healed)
 
     def _fault(self, endpoint: str) -> str:
