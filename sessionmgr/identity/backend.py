@@ -7,6 +7,8 @@ those upstream. docs/adr/0011-mozilla-django-oidc.md tells which and why.
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
+from time import monotonic
 from typing import Any
 
 from django.contrib.auth import get_user_model
@@ -23,6 +25,7 @@ from sessionmgr.identity.outcomes import InvalidToken, Misconfigured, Mistake
 from sessionmgr.identity.people import identity_of
 from sessionmgr.identity.provider import Provider, current_provider, key_for
 from sessionmgr.identity.tokens import IdClaims, id_token_claims, userinfo_matches
+from sessionmgr.identity.wire import DEADLINE
 from sessionmgr.models import FederatedIdentity, database
 
 PATH = "sessionmgr.identity.backend.ProviderBackend"
@@ -52,6 +55,7 @@ class ProviderBackend(OIDCAuthenticationBackend):  # type: ignore[misc]
         # Not super's: it wants every endpoint as a setting, and this runs on each request.
         self.UserModel = get_user_model()
         self.request: HttpRequest | None = None
+        self.until = 0.0
 
     @property
     def config(self) -> ProviderConfig:
@@ -63,7 +67,12 @@ class ProviderBackend(OIDCAuthenticationBackend):  # type: ignore[misc]
 
     @property
     def provider(self) -> Provider:
-        return current_provider()
+        return current_provider(self.seconds)
+
+    @property
+    def seconds(self) -> float:
+        """How many are left for the whole of the sign-in, however many calls it takes."""
+        return max(0.1, self.until - monotonic())
 
     @property
     def OIDC_OP_TOKEN_ENDPOINT(self) -> str:  # noqa: N802 - mozilla-django-oidc's name
@@ -90,6 +99,7 @@ class ProviderBackend(OIDCAuthenticationBackend):  # type: ignore[misc]
         if request is None or "code_verifier" not in kwargs:
             return None
         self.at = clock.now(database())
+        self.until = monotonic() + DEADLINE
         self.max_age: int | None = kwargs.pop("max_age", None)
         return super().authenticate(request, **kwargs)
 
@@ -100,7 +110,8 @@ class ProviderBackend(OIDCAuthenticationBackend):  # type: ignore[misc]
             for name, value in payload.items()
             if name not in ("client_id", "client_secret")
         }
-        answer = calls.token_request(self.OIDC_OP_TOKEN_ENDPOINT, grant, config=self.config)
+        endpoint = self.OIDC_OP_TOKEN_ENDPOINT
+        answer = calls.token_request(endpoint, grant, config=self.config, deadline=self.seconds)
         if not answer.get("id_token"):
             raise Misconfigured(Mistake.INVALID_SCOPE)
         self.tokens = tokens_in(answer, self.at)
@@ -111,7 +122,7 @@ class ProviderBackend(OIDCAuthenticationBackend):  # type: ignore[misc]
         self.claims = id_token_claims(
             token,
             config=self.config,
-            key_for=key_for,
+            key_for=partial(key_for, deadline=self.seconds),
             nonce=kwargs.get("nonce") or "",
             now=self.at,
             max_age=self.max_age,
@@ -125,7 +136,7 @@ class ProviderBackend(OIDCAuthenticationBackend):  # type: ignore[misc]
         endpoint = self.OIDC_OP_USER_ENDPOINT
         if not endpoint:
             return dict(payload)
-        told = calls.userinfo(endpoint, access_token, config=self.config)
+        told = calls.userinfo(endpoint, access_token, config=self.config, deadline=self.seconds)
         if not userinfo_matches(self.claims, told):
             raise InvalidToken("userinfo_of_another_person")
         return {**told, **payload}

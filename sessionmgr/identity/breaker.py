@@ -15,6 +15,9 @@ from sessionmgr.identity.outcomes import Problem, Unreachable
 #: Calls on their way at the same time, in this process.
 IN_FLIGHT = 2
 
+#: Seconds that one more call waits for its turn: a crowd that signs in is no outage.
+PATIENCE = 1.0
+
 #: Seconds until the first new try, and at most.
 FIRST_PAUSE = 1.0
 LONGEST_PAUSE = 60.0
@@ -40,6 +43,7 @@ class Breaker:
 
     def __init__(self) -> None:
         self.lock = threading.Lock()
+        self.changed = threading.Condition(self.lock)
         self.in_flight = 0
         self.pause = 0.0
         self.since: float | None = None
@@ -47,9 +51,13 @@ class Breaker:
         self.problem: Problem | None = None
         self.is_probing = False
 
-    def enter(self) -> "Call":
-        """Return the leave to make one call; raise ``Unreachable`` where there is none."""
-        with self.lock:
+    def enter(self, patience: float = PATIENCE) -> "Call":
+        """Return the leave to make one call; raise ``Unreachable`` where there is none.
+
+        Waits up to ``patience`` seconds for a call to come back, or for word that none will.
+        """
+        with self.changed:
+            self.changed.wait_for(self._has_room_or_none, patience)
             is_open = self.since is not None
             if is_open and (self.is_probing or monotonic() < self.next_try_at):
                 raise Unreachable(Problem.WAITING, self.next_try_at)
@@ -58,6 +66,9 @@ class Breaker:
             self.in_flight += 1
             self.is_probing = is_open
             return Call(self, is_probe=is_open)
+
+    def _has_room_or_none(self) -> bool:
+        return self.in_flight < IN_FLIGHT or self.since is not None
 
     def succeeded(self) -> None:
         """The provider is there, whatever it said."""
@@ -79,6 +90,7 @@ class Breaker:
                 self.problem = problem
             if is_probe:
                 self.is_probing = False
+            self.changed.notify_all()
             return self.next_try_at
 
     def abandoned(self, *, is_probe: bool) -> None:
@@ -91,6 +103,7 @@ class Breaker:
         """A call has let go of its connection."""
         with self.lock:
             self.in_flight -= 1
+            self.changed.notify()
 
     def state(self) -> BreakerState:
         with self.lock:
@@ -123,9 +136,9 @@ class Call:
 _breaker = Breaker()
 
 
-def enter() -> Call:
-    """Return the leave to make one call; raise ``Unreachable`` where there is none."""
-    return _breaker.enter()
+def enter(patience: float = PATIENCE) -> Call:
+    """Return the leave to make one call; see ``Breaker.enter``."""
+    return _breaker.enter(patience)
 
 
 def breaker_state() -> BreakerState:

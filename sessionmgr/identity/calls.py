@@ -123,7 +123,7 @@ def _request_as_client(url: str, form: Mapping[str, str], config: ProviderConfig
 
 def _call(request: Request, read: Callable[[Answer], Found], deadline: float) -> Found:
     """Make the call if this process may, read the answer, and tell the breaker how it went."""
-    call = breaker.enter()
+    call = breaker.enter(min(breaker.PATIENCE, deadline / 2))
     try:
         found = exchange(request, call, deadline)
         if isinstance(found, Problem):
