@@ -10,7 +10,7 @@ DATA ?= var/demo
 REQUIRE ?=
 export PORT IDP_PORT DATA REQUIRE
 
-.PHONY: demo test lint format messages bench-request bench-sweep test-races test-model pictures clean
+.PHONY: demo test lint format messages bench-request bench-sweep bench-outage test-races test-model pictures clean
 
 demo: $(VENV)/.runs
 	@$(BIN)/python -m sessionmgr.project.demo
@@ -42,6 +42,9 @@ bench-request: $(VENV)/.tests
 
 bench-sweep: $(VENV)/.tests
 	@$(BIN)/python -m benchmarks.sweep
+
+bench-outage: $(VENV)/.tests
+	@$(BIN)/python -m benchmarks.outage
 
 test-races: $(VENV)/.tests
 	@$(BIN)/python -m pytest -m slow -k "race or lock"

@@ -15,7 +15,8 @@ from sessionmgr.identity.outcomes import Problem, Unreachable
 #: Calls on their way at the same time, in this process.
 IN_FLIGHT = 2
 
-#: Seconds that one more call waits for its turn: a crowd that signs in is no outage.
+#: A crowd that signs in is no outage: one more call waits for its turn, as long as none of those
+#: under way has taken this many seconds.
 PATIENCE = 1.0
 
 #: Seconds until the first new try, and at most.
@@ -44,7 +45,8 @@ class Breaker:
     def __init__(self) -> None:
         self.lock = threading.Lock()
         self.changed = threading.Condition(self.lock)
-        self.in_flight = 0
+        #: When each call that is on its way began.
+        self.under_way: dict[int, float] = {}
         self.pause = 0.0
         self.since: float | None = None
         self.next_try_at = 0.0
@@ -54,21 +56,29 @@ class Breaker:
     def enter(self, patience: float = PATIENCE) -> "Call":
         """Return the leave to make one call; raise ``Unreachable`` where there is none.
 
-        Waits up to ``patience`` seconds for a call to come back, or for word that none will.
+        Waits for a call to come back while the provider seems to answer, ``patience`` seconds at
+        most; where it does not, a crowd must not hold every thread of the process.
         """
         with self.changed:
-            self.changed.wait_for(self._has_room_or_none, patience)
+            until = monotonic() + patience
+            while not self._has_room_or_none() and (left := self._worth_waiting(until)) > 0:
+                self.changed.wait(left)
             is_open = self.since is not None
             if is_open and (self.is_probing or monotonic() < self.next_try_at):
                 raise Unreachable(Problem.WAITING, self.next_try_at)
-            if self.in_flight >= IN_FLIGHT:
+            if len(self.under_way) >= IN_FLIGHT:
                 raise Unreachable(Problem.BUSY)
-            self.in_flight += 1
             self.is_probing = is_open
-            return Call(self, is_probe=is_open)
+            call = Call(self, is_probe=is_open)
+            self.under_way[id(call)] = monotonic()
+            return call
 
     def _has_room_or_none(self) -> bool:
-        return self.in_flight < IN_FLIGHT or self.since is not None
+        return len(self.under_way) < IN_FLIGHT or self.since is not None
+
+    def _worth_waiting(self, until: float) -> float:
+        oldest = min(self.under_way.values())
+        return min(until, oldest + PATIENCE) - monotonic()
 
     def succeeded(self) -> None:
         """The provider is there, whatever it said."""
@@ -99,10 +109,10 @@ class Breaker:
             with self.lock:
                 self.is_probing = False
 
-    def left(self) -> None:
+    def left(self, call: "Call") -> None:
         """A call has let go of its connection."""
         with self.lock:
-            self.in_flight -= 1
+            del self.under_way[id(call)]
             self.changed.notify()
 
     def state(self) -> BreakerState:
@@ -130,7 +140,7 @@ class Call:
         self.breaker.abandoned(is_probe=self.is_probe)
 
     def left(self) -> None:
-        self.breaker.left()
+        self.breaker.left(self)
 
 
 _breaker = Breaker()
