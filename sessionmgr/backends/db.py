@@ -73,10 +73,13 @@ class SessionStore(Door):
                 self._end_in_place(using)
             if user_id is not None:
                 self._ledger_id = start(
-                    cast(str, self.session_key), user_id, sources.DEFAULT_SCOPE, using=using
+                    cast(str, self.session_key), user_id, self._own_scope(), using=using
                 )
             self._write_payload(data, must_create, using)
         self._ledger_user = user_id
+
+    def _own_scope(self) -> str:
+        return sources.DEFAULT_SCOPE if self.scope_source is None else self.scope_source()
 
     def _end_in_place(self, using: str) -> None:
         """End the row of who was signed in so far; the payload goes on without them."""

@@ -104,11 +104,12 @@ def load_data() -> None:
     from django.db import connections
 
     django.setup()
-    from sessionmgr.project.demo import people
+    from sessionmgr.project.demo import environments, people
 
     call_command("migrate", verbosity=0)
     call_command("collectstatic", verbosity=0, interactive=False)
     people.create()
+    environments.create()
     connections.close_all()
 
 
@@ -163,14 +164,17 @@ def worker_answers(port: int) -> Callable[[], bool]:
 
 def welcome(port: int) -> str:
     """Return the links and the sign-ins."""
+    from sessionmgr.project.demo.environments import INSTANCES
     from sessionmgr.project.demo.people import PEOPLE
 
     base = f"http://localhost:{port}"
+    places = "\n".join(f"  {f'http://{each.host}:{port}/':<33}{each.told}" for each in INSTANCES)
     rows = "\n".join(f"  {who.name:<9}{who.password:<15}{who.told}" for who in PEOPLE)
     return f"""
 The demo is up.
 
-  Pages            {base}/
+{places}
+
   System Settings  {base}/admin/system-settings/
   Admin            {base}/admin/
 
