@@ -26,6 +26,7 @@ from sessionmgr.identity import checks as identity_checks
 MIDDLEWARE = "sessionmgr.middleware.SessionEnforcementMiddleware"
 MUST_COME_BEFORE = (
     "django.contrib.sessions.middleware.SessionMiddleware",
+    "sessionmgr.cookies.ScopedSessionMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
 )
 
@@ -38,7 +39,7 @@ def register_all() -> None:
         (check_engine, Tags.compatibility),
         (check_middleware, Tags.compatibility),
         (check_settings, Tags.compatibility),
-        (check_policy_source, Tags.compatibility),
+        (check_sources, Tags.compatibility),
         (check_databases, Tags.compatibility),
         (check_pages, Tags.urls),
         (check_user_lookup, Tags.compatibility),
@@ -195,17 +196,25 @@ def check_settings(app_configs: AppConfigs, **kwargs: Any) -> list[CheckMessage]
     ]
 
 
-def check_policy_source(app_configs: AppConfigs, **kwargs: Any) -> list[CheckMessage]:
-    """The policy in force can be asked for."""
-    path = conf.SESSIONMGR_POLICY_SOURCE
-    if _can_be_called(path):
-        return []
-    hint = (
-        "Set it to the dotted path of callable(request_or_scope) -> Policy, for the settings "
-        'page "settings_app.source.current_policy".'
-    )
-    message = f"SESSIONMGR_POLICY_SOURCE {path!r} cannot be imported and called."
-    return [Error(message, hint=hint, id="sessionmgr.E007")]
+SOURCES = {
+    "SESSIONMGR_POLICY_SOURCE": "callable(request_or_scope) -> Policy, for the settings page "
+    '"settings_app.source.current_policy"',
+    "SESSIONMGR_SCOPE_SOURCE": "callable(request) -> str, for environments "
+    '"settings_app.scopes.scope_of"',
+}
+
+
+def check_sources(app_configs: AppConfigs, **kwargs: Any) -> list[CheckMessage]:
+    """The policy in force and the scope of a request can be asked for."""
+    return [
+        Error(
+            f"{name} {getattr(conf, name)!r} cannot be imported and called.",
+            hint=f"Set it to the dotted path of {wanted}.",
+            id="sessionmgr.E007",
+        )
+        for name, wanted in SOURCES.items()
+        if not _can_be_called(getattr(conf, name))
+    ]
 
 
 def check_databases(app_configs: AppConfigs, **kwargs: Any) -> list[CheckMessage]:

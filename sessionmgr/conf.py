@@ -17,6 +17,11 @@ class Settings:
         return getattr(settings, "SESSIONMGR_POLICY_SOURCE", "sessionmgr.sources.fixed_policy")
 
     @property
+    def SESSIONMGR_SCOPE_SOURCE(self) -> str:
+        """Dotted path of ``callable(request) -> str``: which environment a request is for."""
+        return getattr(settings, "SESSIONMGR_SCOPE_SOURCE", "sessionmgr.sources.single_scope")
+
+    @property
     def SESSIONMGR_ACTIVITY_RESOLUTION(self) -> int | None:
         """Coarsest activity stamp in seconds; ``None``: 1/60 of the inactivity limit, 1-30 s."""
         return getattr(settings, "SESSIONMGR_ACTIVITY_RESOLUTION", None)

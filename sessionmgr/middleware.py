@@ -12,13 +12,14 @@ from typing import Any, cast
 
 from asgiref.sync import iscoroutinefunction, markcoroutinefunction, sync_to_async
 from django.contrib import auth
+from django.contrib.auth.models import AnonymousUser
 from django.contrib.sessions.backends.base import UpdateError
 from django.db import InterfaceError, OperationalError, connections
 from django.http import HttpRequest, HttpResponseBase
 from django.utils.cache import patch_cache_control
 from django.utils.functional import SimpleLazyObject
 
-from sessionmgr import answers, coverage, held
+from sessionmgr import answers, coverage, held, sources
 from sessionmgr.activity import is_activity, resolution
 from sessionmgr.backends.db import SessionStore
 from sessionmgr.backends.door import SessionUnavailableError
@@ -52,7 +53,11 @@ class SessionEnforcementMiddleware:
         return self.after(request, self.get_response(request))
 
     async def __acall__(self, request: HttpRequest) -> HttpResponseBase:
-        self.before(request)
+        if getattr(getattr(request, "session", None), "judgement", None) is None:
+            self.before(request)
+        else:
+            # Opened already, so its scope is asked for at once.
+            await sync_to_async(self.before)(request)
         response: HttpResponseBase = await self.get_response(request)
         if self.asks_database(request, response):
             return await sync_to_async(self.after)(request, response)
@@ -60,7 +65,9 @@ class SessionEnforcementMiddleware:
 
     def before(self, request: HttpRequest) -> None:
         """Offer the user that the door brings along; nothing is asked until somebody looks."""
-        if isinstance(getattr(request, "session", None), SessionStore):
+        session = getattr(request, "session", None)
+        if isinstance(session, SessionStore):
+            hold_to_scope(request, session)
             user: object = getattr(request, "user", None)
             if type(user) is SimpleLazyObject:
                 # AuthenticationMiddleware's own, told whom to ask: a second one costs every page.
@@ -129,6 +136,16 @@ class SessionEnforcementMiddleware:
         if session.has_forgotten_cookie and session.ledger_id is None:
             answers.ask_for_credentials(response)
         return response
+
+
+def hold_to_scope(request: HttpRequest, session: SessionStore) -> None:
+    """Have the session opened in its own scope only, also one that was looked at already."""
+    was_open = session.judgement is not None
+    session.hold_to(partial(sources.scope_of, request))
+    if was_open and session.judgement is None:
+        request.user = AnonymousUser()
+        for name in ("_cached_user", "_acached_user"):
+            request.__dict__.pop(name, None)
 
 
 def user_of(request: HttpRequest) -> Any:

@@ -12,7 +12,6 @@ from sessionmgr.core.decision import Decision, explain
 from sessionmgr.core.policy import Policy
 from sessionmgr.core.reasons import EndReason, PolicySource
 from sessionmgr.enforcement import Judgement, judgement_of
-from sessionmgr.sources import DEFAULT_SCOPE
 from settings_app.conf import conf
 from settings_app.models import Environment, database
 from settings_app.values import DEFAULTS, FIELDS, minutes, values_of
@@ -62,7 +61,7 @@ def app_version() -> str:
 def about_context(request: HttpRequest) -> dict[str, Any]:
     """Return what the About page tells a signed-in user."""
     judged = judgement_of(request)
-    scope = DEFAULT_SCOPE if judged is None else judged.scope
+    scope = sources.scope_of(request) if judged is None else judged.scope
     policy = sources.current_policy(scope) if judged is None else judged.policy
     environment = Environment.objects.using(database()).filter(slug=scope).first()
     return {

@@ -1,23 +1,96 @@
-"""System Settings in the admin's index: the way to our own page, and no way around its rules."""
+"""In the admin: environments and their addresses, and the way to System Settings.
+
+The limits are changed on their own page alone, so that there is no way around its rules.
+"""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from django.contrib import admin
+from django.contrib import admin, messages
+from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import NoReverseMatch, path, reverse
+from django.utils.translation import gettext_lazy as _
 
 from settings_app.access import may_change, may_view
-from settings_app.models import SystemSettings
+from settings_app.environments import make_default, why_kept
+from settings_app.models import Address, Environment, SystemSettings
 
 if TYPE_CHECKING:
     from django.urls import URLPattern
 
     BaseAdmin = admin.ModelAdmin[SystemSettings]
+    BaseEnvironmentAdmin = admin.ModelAdmin[Environment]
+    BaseInline = admin.TabularInline[Address, Environment]
 else:
-    BaseAdmin = admin.ModelAdmin
+    BaseAdmin = BaseEnvironmentAdmin = admin.ModelAdmin
+    BaseInline = admin.TabularInline
+
+
+class AddressInline(BaseInline):
+    """The addresses of an environment; who may change it may change them."""
+
+    model = Address
+    extra = 1
+
+    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return request.user.has_perm("sessionmgr_settings.view_environment") or self._may(request)
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return self._may(request)
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return self._may(request)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return self._may(request)
+
+    def _may(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("sessionmgr_settings.change_environment")
+
+
+@admin.register(Environment)
+class EnvironmentAdmin(BaseEnvironmentAdmin):
+    """Environments: what they are called, where they answer, which is the default."""
+
+    list_display = ("name", "slug", "kind", "version", "where", "is_default")
+    list_filter = ("kind",)
+    search_fields = ("name", "slug", "addresses__host", "addresses__prefix")
+    prepopulated_fields = {"slug": ("name",)}
+    inlines = (AddressInline,)
+    actions = ("choose_default",)
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Environment]:
+        return super().get_queryset(request).prefetch_related("addresses")
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
+        return () if obj is None else ("slug",)
+
+    def get_prepopulated_fields(self, request: HttpRequest, obj: Any = None) -> dict[str, Any]:
+        return {} if obj is not None else {"slug": ("name",)}
+
+    @admin.display(description=_("addresses"))
+    def where(self, environment: Environment) -> str:
+        """Return where the environment answers."""
+        return ", ".join(map(str, environment.addresses.all())) or "-"
+
+    @admin.action(description=_("Make this the default"), permissions=["change"])
+    def choose_default(self, request: HttpRequest, chosen: QuerySet[Environment]) -> None:
+        """Have the one that is ticked answer wherever no address leads elsewhere."""
+        if len(chosen) != 1:
+            self.message_user(request, _("Choose one environment."), messages.ERROR)
+            return
+        make_default(chosen[0])
+        said = _("“%(name)s” is the default environment now.") % {"name": chosen[0].name}
+        self.message_user(request, said, messages.SUCCESS)
+
+    def get_deleted_objects(self, objs: Any, request: HttpRequest) -> tuple[Any, ...]:
+        """Tell what keeps them, as Django tells of protected objects."""
+        *told, protected = super().get_deleted_objects(objs, request)
+        kept = [reason for each in objs for reason in why_kept(each)]
+        return (*told, [*protected, *kept])
 
 
 @admin.register(SystemSettings)

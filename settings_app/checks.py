@@ -3,17 +3,22 @@
 Ids are listed in docs/reference/checks.md.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from django.apps import AppConfig, apps
+from django.conf import settings
 from django.core.checks import CheckMessage, Error, Tags, Warning, register
+from django.db import DatabaseError
 from django.urls import NoReverseMatch, reverse
 
 from sessionmgr.conf import conf as engine_conf
+from settings_app.addresses import AddressBook
 from settings_app.conf import conf
 
 SOURCE = "settings_app.source.current_policy"
+SCOPE_SOURCE = "settings_app.scopes.scope_of"
+COOKIES = "sessionmgr.cookies.ScopedSessionMiddleware"
 
 AppConfigs = Sequence[AppConfig] | None
 
@@ -25,6 +30,7 @@ def register_all() -> None:
         (check_settings, Tags.compatibility),
         (check_policy_source, Tags.compatibility),
         (check_pages, Tags.urls),
+        (check_environments, Tags.database),
     ):
         register(check, tag)
 
@@ -81,3 +87,41 @@ def check_pages(app_configs: AppConfigs, **kwargs: Any) -> list[CheckMessage]:
         )
         return [Warning(message, hint=hint, id="sessionmgr_settings.W002")]
     return []
+
+
+def check_environments(
+    app_configs: AppConfigs, databases: Sequence[str] | None = None, **kwargs: Any
+) -> list[CheckMessage]:
+    """Environments are told apart, and do not take each other's cookie.
+
+    Looks at the stored ones, and so runs with the database checks: at ``migrate``, and at
+    ``check --database default``.
+    """
+    from settings_app.models import database
+
+    if database() not in (databases or ()):
+        return []
+    from settings_app import source
+
+    try:
+        held = source.read()
+    except DatabaseError:
+        return []  # Not migrated yet.
+    if len(held.environments) < 2:
+        return []
+    return [*_unseen_addresses(), *_shared_cookies(held.addresses)]
+
+
+def _unseen_addresses() -> Iterator[CheckMessage]:
+    if engine_conf.SESSIONMGR_SCOPE_SOURCE != SCOPE_SOURCE:
+        message = "There are several environments, and every request is taken for the same one."
+        hint = f'Set SESSIONMGR_SCOPE_SOURCE = "{SCOPE_SOURCE}", or silence this check.'
+        yield Warning(message, hint=hint, id="sessionmgr_settings.W004")
+
+
+def _shared_cookies(addresses: AddressBook) -> Iterator[CheckMessage]:
+    is_shared = bool(addresses.shared_hosts()) or settings.SESSION_COOKIE_DOMAIN is not None
+    if is_shared and COOKIES not in settings.MIDDLEWARE:
+        message = "Environments share a host and a session cookie: signing in to one takes the "
+        hint = f'Put "{COOKIES}" in the place of SessionMiddleware in MIDDLEWARE.'
+        yield Warning(message + "other's place.", hint=hint, id="sessionmgr_settings.W005")

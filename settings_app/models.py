@@ -5,17 +5,26 @@ from __future__ import annotations
 from typing import Any
 
 from django.conf import settings
-from django.core.validators import RegexValidator
+from django.core.exceptions import ValidationError
 from django.db import models, router
+from django.db.models import Q
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from sessionmgr.core.policy import Policy
+from settings_app.addresses import (
+    HOST,
+    MALFORMED_HOST,
+    MALFORMED_PREFIX,
+    MALFORMED_VERSION,
+    PREFIX,
+    VERSION,
+    host_validator,
+    prefix_validator,
+    version_validator,
+)
 from settings_app.constraints import constraints
 from settings_app.values import CUSTOM, DEFAULTS, PROVIDER, policy_of
-
-version_validator = RegexValidator(
-    r"\A[0-9]{1,5}(\.[0-9]{1,5}){1,3}\Z", _("Enter a version like 9.2.0.1.")
-)
 
 
 def database() -> str:
@@ -31,20 +40,139 @@ class Kind(models.TextChoices):
 
 
 class Environment(models.Model):
-    """One scope with limits of its own (R7); its slug is the scope of its sign-ins."""
+    """One scope with limits of its own (R7); its slug is the scope of its sign-ins.
+
+    Just one is the default, which answers wherever no address leads elsewhere.
+    """
 
     slug = models.SlugField(_("short name"), max_length=50, unique=True)
     name = models.CharField(_("name"), max_length=80)
     version = models.CharField(_("version"), max_length=23, validators=[version_validator])
     kind = models.CharField(_("kind"), max_length=11, choices=Kind, default=Kind.APPLICATION)
+    is_default = models.BooleanField(
+        _("default"),
+        default=False,
+        help_text=_("Answers wherever no address leads to another environment."),
+    )
+    client_id = models.CharField(
+        _("client id"),
+        max_length=200,
+        blank=True,
+        help_text=_("At the identity provider, if it is not the site's own."),
+    )
 
     class Meta:
         verbose_name = _("environment")
         verbose_name_plural = _("environments")
         ordering = ["name", "slug"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["is_default"],
+                condition=Q(is_default=True),
+                name="environment_one_default",
+                violation_error_message=_("There is a default environment already."),
+            ),
+            models.CheckConstraint(
+                name="environment_version_form",
+                condition=Q(version__regex=VERSION),
+                violation_error_message=MALFORMED_VERSION,
+            ),
+        ]
 
     def __str__(self) -> str:
         return self.name
+
+    def clean(self) -> None:
+        """Refuse a second default, an end of the only one, and another short name."""
+        others = Environment.objects.using(database()).exclude(pk=self.pk)
+        default = others.filter(is_default=True).first()
+        stored = Environment.objects.using(database()).filter(pk=self.pk).first()
+        problems = {}
+        if self.is_default and default is not None:
+            problems["is_default"] = gettext(
+                "“%(name)s” is the default. In the list, choose another one and “Make this the "
+                "default”."
+            ) % {"name": default.name}
+        if not self.is_default and stored is not None and stored.is_default:
+            problems["is_default"] = gettext(
+                "There must be a default. In the list, choose another one and “Make this the "
+                "default”."
+            )
+        if stored is not None and stored.slug != self.slug:
+            problems["slug"] = gettext(
+                "The short name cannot be changed: sign-ins and their history are kept under it."
+            )
+        if problems:
+            raise ValidationError(problems)
+
+
+class Address(models.Model):
+    """Where an environment answers: a host, a path below one, or a path at every host.
+
+    No two are alike, so that each request leads to one environment.
+    """
+
+    environment = models.ForeignKey(
+        Environment,
+        on_delete=models.CASCADE,
+        related_name="addresses",
+        verbose_name=_("environment"),
+    )
+    host = models.CharField(
+        _("host"),
+        max_length=253,
+        blank=True,
+        validators=[host_validator],
+        help_text=_("Without scheme and port; empty for every host of this site."),
+    )
+    prefix = models.CharField(
+        _("path"),
+        max_length=200,
+        blank=True,
+        validators=[prefix_validator],
+        help_text=_("Like /portal/; empty for the whole host."),
+    )
+
+    class Meta:
+        verbose_name = _("address")
+        verbose_name_plural = _("addresses")
+        default_permissions = ()
+        ordering = ["host", "prefix"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["host", "prefix"],
+                name="address_once",
+                violation_error_message=_("This address belongs to an environment already."),
+            ),
+            models.CheckConstraint(
+                name="address_host_form",
+                condition=Q(host="") | Q(host__regex=HOST),
+                violation_error_message=MALFORMED_HOST,
+            ),
+            models.CheckConstraint(
+                name="address_prefix_form",
+                condition=Q(prefix="") | Q(prefix__regex=PREFIX),
+                violation_error_message=MALFORMED_PREFIX,
+            ),
+            models.CheckConstraint(
+                name="address_not_empty",
+                condition=~Q(host="", prefix=""),
+                violation_error_message=_("Enter a host, a path, or both."),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.host}{self.prefix}"
+
+    def clean(self) -> None:
+        """Refuse an address that another environment has, at its field and by its name."""
+        rows = Address.objects.using(database()).exclude(pk=self.pk)
+        taken = rows.filter(host=self.host, prefix=self.prefix).select_related("environment")
+        if found := taken.first():
+            message = gettext("This address belongs to “%(name)s” already.") % {
+                "name": found.environment.name
+            }
+            raise ValidationError({"prefix" if self.prefix else "host": message})
 
 
 class SystemSettings(models.Model):

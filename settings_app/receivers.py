@@ -4,7 +4,9 @@ from typing import Any
 
 from django.apps import apps as global_apps
 from django.core.signals import setting_changed
-from django.db.models.signals import post_migrate
+from django.db import transaction
+from django.db.models import ProtectedError
+from django.db.models.signals import post_delete, post_migrate, post_save, pre_delete
 
 from sessionmgr.sources import DEFAULT_SCOPE
 
@@ -15,6 +17,15 @@ def connect(app_config: Any) -> None:
         create_default_environment,
         sender=app_config,
         dispatch_uid="sessionmgr_settings.create_default_environment",
+    )
+    for name in ("Environment", "Address"):
+        model = app_config.get_model(name)
+        for signal in (post_save, post_delete):
+            signal.connect(forget_held, sender=model, dispatch_uid=f"sessionmgr_settings.{name}")
+    pre_delete.connect(
+        refuse_deletion,
+        sender=app_config.get_model("Environment"),
+        dispatch_uid="sessionmgr_settings.refuse_deletion",
     )
     setting_changed.connect(forget_policy, dispatch_uid="sessionmgr_settings.forget_policy")
 
@@ -29,7 +40,24 @@ def create_default_environment(using: str, apps: Any = global_apps, **kwargs: An
     except LookupError:
         return  # Migrated back to nothing.
     if not environments.exists():
-        environments.create(slug=DEFAULT_SCOPE, name="Main", version="9.2.0.1", kind="application")
+        main = {"slug": DEFAULT_SCOPE, "name": "Main", "version": "9.2.0.1"}
+        has_default = any(field.name == "is_default" for field in environments.model._meta.fields)
+        environments.create(**main, **({"is_default": True} if has_default else {}))
+
+
+def forget_held(using: str, **kwargs: Any) -> None:
+    """Have a changed environment or address seen at once here, within a second elsewhere."""
+    from settings_app import source
+
+    transaction.on_commit(source.invalidate, using=using)
+
+
+def refuse_deletion(instance: Any, **kwargs: Any) -> None:
+    """Keep an environment that is needed, whoever wants it gone."""
+    from settings_app.environments import why_kept
+
+    if reasons := why_kept(instance):
+        raise ProtectedError(" ".join(reasons), {instance})
 
 
 def forget_policy(setting: str, **kwargs: Any) -> None:

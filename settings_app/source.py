@@ -1,6 +1,8 @@
-"""The policy in force, held in process at most one second and refreshed beside the requests.
+"""Environments, and the policy in force in each: held in process at most one second, and refreshed
+beside the requests.
 
-``current_policy`` is what SESSIONMGR_POLICY_SOURCE points at. In steady state it costs a look
+``current_policy`` is what SESSIONMGR_POLICY_SOURCE points at, ``scopes.scope_of`` reads the
+addresses for SESSIONMGR_SCOPE_SOURCE. In steady state it costs a look
 into a dict: a thread, started by the first use and stopped a minute after the last, asks the
 database twice a second. Where it cannot keep up the request asks for itself, so that nobody is
 judged by a policy that is older than a second.
@@ -11,16 +13,19 @@ import logging
 import os
 import threading
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from time import monotonic
+from typing import NamedTuple
 
-from django.db import connections
+from django.db import InterfaceError, OperationalError, connections
 from django.http import HttpRequest
 
+from sessionmgr import sources
 from sessionmgr.core.policy import Policy
 from sessionmgr.sources import DEFAULT_SCOPE
+from settings_app.addresses import AddressBook, Place
 from settings_app.conf import conf
-from settings_app.models import SystemSettings, database
+from settings_app.models import Environment, database
 from settings_app.values import FIELDS, policy_of
 
 logger = logging.getLogger("settings_app")
@@ -33,16 +38,29 @@ UNUSED_FOR = 60.0
 NO_SETTINGS = Policy()
 
 
+class Known(NamedTuple):
+    """What is held of one environment."""
+
+    slug: str
+    name: str
+    kind: str
+    version: str
+    client_id: str
+    is_default: bool
+
+
 @dataclass(frozen=True, slots=True)
 class Held:
     """What the database said at ``at`` (monotonic, taken before it was asked)."""
 
     policies: Mapping[str, Policy]
     at: float
+    environments: Mapping[str, Known] = field(default_factory=dict)
+    addresses: AddressBook = field(default_factory=AddressBook)
 
 
 class Holder:
-    """One process's held policies. Lives anew after a fork: threads do not come along."""
+    """What one process holds. Lives anew after a fork: threads do not come along."""
 
     def __init__(self) -> None:
         self.lock = threading.Lock()
@@ -108,13 +126,40 @@ _holder = Holder()
 def current_policy(scope: HttpRequest | str) -> Policy:
     """Return the policy in force for a request or a scope; at most one second old."""
     if not isinstance(scope, str):
-        scope = getattr(scope, "sessionmgr_scope", DEFAULT_SCOPE)
+        scope = sources.scope_of(scope)
+    return _held().policies.get(scope, NO_SETTINGS)
+
+
+def addresses() -> AddressBook:
+    """Return where each environment answers; while the database is lost, as it was last known.
+
+    A limit must be fresh, and so a policy is not served then; a cookie's name may be old.
+    """
+    try:
+        return _held().addresses
+    except (OperationalError, InterfaceError):
+        held = _holder.held
+        if held is None:
+            raise
+        return held.addresses
+
+
+def environments() -> Mapping[str, Known]:
+    """Return every environment by its slug; at most one second old."""
+    return _held().environments
+
+
+def is_fresh() -> bool:
+    """Return whether what is held can be used without asking the database."""
+    held = _holder.held
+    return held is not None and monotonic() - held.at < HELD_FOR
+
+
+def _held() -> Held:
     holder = _holder
     now = holder.used_at = monotonic()
     held = holder.held
-    if held is None or now - held.at >= HELD_FOR:
-        held = _ask(holder)
-    return held.policies.get(scope, NO_SETTINGS)
+    return _ask(holder) if held is None or now - held.at >= HELD_FOR else held
 
 
 def invalidate() -> None:
@@ -122,13 +167,31 @@ def invalidate() -> None:
     _holder.forget()
 
 
+COLUMNS = [name for name in Known._fields if name != "slug"]
+SETTINGS = [f"system_settings__{name}" for name in ("version", *FIELDS)]
+
+
 def read() -> Held:
-    """Ask the database for every scope's policy: one query, none where defaults are restored."""
+    """Ask the database for every environment, its addresses and its policy: one query."""
     at = monotonic()
-    if conf.SESSIONMGR_RESTORE_DEFAULTS:
-        return Held({}, at)
-    rows = SystemSettings.objects.using(database()).values("environment__slug", "version", *FIELDS)
-    return Held({row["environment__slug"]: policy_of(row, row["version"]) for row in rows}, at)
+    rows = (
+        Environment.objects.using(database())
+        .order_by("pk")
+        .values("slug", *COLUMNS, *SETTINGS, "addresses__host", "addresses__prefix")
+    )
+    policies: dict[str, Policy] = {}
+    known: dict[str, Known] = {}
+    places: list[tuple[str, Place]] = []
+    for row in rows:
+        slug = row["slug"]
+        known[slug] = Known(slug, *(row[name] for name in COLUMNS))
+        version, *values = (row[name] for name in SETTINGS)
+        if version is not None and not conf.SESSIONMGR_RESTORE_DEFAULTS:
+            policies[slug] = policy_of(dict(zip(FIELDS, values, strict=True)), version)
+        if row["addresses__host"] is not None:
+            places.append((row["addresses__host"], Place(slug, row["addresses__prefix"])))
+    default = next((each.slug for each in known.values() if each.is_default), DEFAULT_SCOPE)
+    return Held(policies, at, known, AddressBook.of(default, places))
 
 
 def _ask(holder: Holder) -> Held:

@@ -95,7 +95,7 @@ class SessionStore(Door):
                 self._ledger_id = start(
                     cast(str, self.session_key),
                     user_id,
-                    sources.DEFAULT_SCOPE,
+                    self._own_scope(),
                     using=using,
                     provider=self.provider,
                 )
@@ -106,6 +106,9 @@ class SessionStore(Door):
         data.pop(COOKIE_KEY, None)
         if self.provider is not None and self.provider.stays_signed_in:
             data[COOKIE_KEY] = int(self.provider.at.timestamp())
+
+    def _own_scope(self) -> str:
+        return sources.DEFAULT_SCOPE if self.scope_source is None else self.scope_source()
 
     def _end_in_place(self, using: str) -> None:
         """End the row of who was signed in so far; the payload goes on without them."""

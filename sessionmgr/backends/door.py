@@ -4,7 +4,7 @@ The reading half of the engine; ``backends.db`` writes and ends.
 """
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -56,6 +56,9 @@ class Door(DatabaseSessionStore):
     needs_browser = False
     is_suspended = False
 
+    #: Which scope the request is for; ``None``: loaded without a request, and so in no scope.
+    scope_source: Callable[[], str] | None = None
+
     if TYPE_CHECKING:
         _session: dict[str, Any]
         _session_cache: dict[str, Any]
@@ -92,10 +95,28 @@ class Door(DatabaseSessionStore):
                 return self._anonymous(found)
             if found.ledger.state == State.ENDED:
                 return self._refuse(EndReason(found.ledger.ended_reason))
+            if self._is_elsewhere(found.ledger.scope):
+                return self._refuse(EndReason.WRONG_SCOPE)
             payload = self._judge(found, found.ledger, using, may_ask=attempt == 0)
             if payload is not None:
                 return payload
         return self._refuse(None)
+
+    def hold_to(self, scope_source: Callable[[], str]) -> None:
+        """Open nothing but what began in the scope of the request; asked for where it matters."""
+        self.scope_source = scope_source
+        if self.judgement is not None and self._is_elsewhere(self.judgement.scope):
+            # Somebody has looked before the request's scope was told.
+            self.drop()
+            self.ended = EndReason.WRONG_SCOPE
+
+    def _is_elsewhere(self, scope: str) -> bool:
+        """Return whether a session of ``scope`` is presented in another one.
+
+        It is not ended: it goes on where it began. Else a link from one environment to another
+        that gets the same cookie would sign people out.
+        """
+        return self.scope_source is not None and self.scope_source() != scope
 
     def _anonymous(self, found: Found) -> dict[str, Any]:
         payload: dict[str, Any] = self.decode(found.payload)
@@ -201,9 +222,10 @@ class Door(DatabaseSessionStore):
         return super().is_empty() and (self.modified or self._presented_key is None)
 
     def forget_cookie(self) -> None:
-        """Let Django remove the cookie with this response."""
-        self._presented_key = None
-        self.has_forgotten_cookie = True
+        """Let Django remove the cookie with this response, unless it opens another scope."""
+        if self.ended is not EndReason.WRONG_SCOPE:
+            self._presented_key = None
+            self.has_forgotten_cookie = True
 
     def drop(self) -> None:
         """Forget what is here: the session has ended while the request was under way."""

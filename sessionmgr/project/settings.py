@@ -53,7 +53,8 @@ MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "csp.middleware.CSPMiddleware",
-    "django.contrib.sessions.middleware.SessionMiddleware",
+    "settings_app.prefixes.PrefixMiddleware",
+    "sessionmgr.cookies.ScopedSessionMiddleware",
     "django.middleware.locale.LocaleMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
@@ -141,6 +142,7 @@ LOGOUT_REDIRECT_URL = "sign_in"
 SESSION_ENGINE = "sessionmgr.backends.db"
 SESSION_EXPIRE_AT_BROWSER_CLOSE = True
 SESSIONMGR_POLICY_SOURCE = "settings_app.source.current_policy"
+SESSIONMGR_SCOPE_SOURCE = "settings_app.scopes.scope_of"
 SESSIONMGR_PASSIVE_PATHS = env.list("SESSIONMGR_PASSIVE_PATHS", default=[])
 SESSIONMGR_HISTORY_DAYS = env.int("SESSIONMGR_HISTORY_DAYS", default=90)
 SESSIONMGR_TOKEN_KEYS = env.list("SESSIONMGR_TOKEN_KEYS", default=[])

@@ -5,6 +5,7 @@ from django.urls import include, path
 
 from sessionmgr import client_context, views
 from sessionmgr.project.demo import views as demo
+from settings_app.sign_in import EnvironmentSignInView
 from settings_app.views import about
 
 urlpatterns = [
@@ -14,7 +15,7 @@ urlpatterns = [
     path("demo/polling/news/", demo.news, name="demo_news"),
     path("public/", demo.public, name="public"),
     path("about/", about, name="about"),
-    path("accounts/sign-in/", views.SignInView.as_view(), name="sign_in"),
+    path("accounts/sign-in/", EnvironmentSignInView.as_view(), name="sign_in"),
     path("oidc/", include("sessionmgr.identity.urls")),
     path("session/", include("sessionmgr.urls")),
     # The name that pages written for the vendor's platform include.

@@ -98,7 +98,7 @@ def test_a_wrong_value_is_told_by_its_name(settings: Any, name: str, values: lis
 @pytest.mark.parametrize("path", ["no.such.source", "sessionmgr.sources.DEFAULT_SCOPE", "x", None])
 def test_a_policy_source_that_cannot_be_called_is_told(settings: Any, path: Any) -> None:
     settings.SESSIONMGR_POLICY_SOURCE = path
-    assert ids(checks.check_policy_source(None)) == ["sessionmgr.E007"]
+    assert ids(checks.check_sources(None)) == ["sessionmgr.E007"]
 
 
 class Apart:

@@ -89,7 +89,7 @@ def test_record_outlives_the_user(environment: Environment, bob) -> None:
 
 
 def test_migrating_makes_the_environment_main_once() -> None:
-    Environment.objects.all().delete()
+    Environment.objects.all()._raw_delete("default")
     call_command("migrate", "sessionmgr_settings", verbosity=0)
     call_command("migrate", "sessionmgr_settings", verbosity=0)
     assert [str(each) for each in Environment.objects.all()] == ["Main"]

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import logging
 from threading import Event
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from django.db import OperationalError, connections
+from django.test import RequestFactory
 
 from sessionmgr import sources
 from sessionmgr.core.policy import MINUTE, Policy
@@ -51,8 +51,8 @@ def test_row_is_the_policy_of_its_scope(environment: Environment) -> None:
 
 def test_request_asks_for_its_own_scope(environment: Environment) -> None:
     SystemSettings.objects.create(environment=environment, session_warning=7)
-    plain: Any = SimpleNamespace()
-    elsewhere: Any = SimpleNamespace(sessionmgr_scope="legacy")
+    plain, elsewhere = RequestFactory().get("/"), RequestFactory().get("/")
+    elsewhere.sessionmgr_scope = "legacy"  # type: ignore[attr-defined]
     assert source.current_policy(plain).session_warning == 7 * MINUTE
     assert source.current_policy(elsewhere) == Policy()
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import quote
 
+from sessionmgr.project.demo.environments import INSTANCES
 from sessionmgr.project.demo.services import Died, Service, Stopped, run, wish_to_stop
 
 HOST = "127.0.0.1"
@@ -119,7 +120,7 @@ def prepare(folder: Path, ports: Ports) -> dict[str, str]:
         "DEMO_PROVIDER": "on",
         "IDP_PORT": str(ports.provider),
         "IDP_FOLDER": str(folder / "provider"),
-        "RP": f"http://localhost:{ports.web}",
+        "RP": ",".join(f"http://{each.host}:{ports.web}" for each in INSTANCES),
     }
     return dict(os.environ)
 
@@ -143,11 +144,12 @@ def load_data() -> None:
     from django.db import connections
 
     django.setup()
-    from sessionmgr.project.demo import people
+    from sessionmgr.project.demo import environments, people
 
     call_command("migrate", verbosity=0)
     call_command("collectstatic", verbosity=0, interactive=False)
     people.create()
+    environments.create()
     connections.close_all()
 
 
@@ -209,11 +211,15 @@ def welcome(ports: Ports) -> str:
     from sessionmgr.project.demo.people import PEOPLE
 
     base = f"http://localhost:{ports.web}"
+    places = "\n".join(
+        f"  {f'http://{each.host}:{ports.web}/':<33}{each.told}" for each in INSTANCES
+    )
     rows = "\n".join(f"  {who.name:<9}{who.password:<15}{who.told}" for who in PEOPLE)
     return f"""
 The demo is up.
 
-  Pages              {base}/
+{places}
+
   System Settings    {base}/admin/system-settings/
   Admin              {base}/admin/
   Identity provider  http://localhost:{ports.provider}/   (its control panel)

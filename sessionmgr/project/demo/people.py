@@ -33,7 +33,7 @@ PEOPLE = [
         "auditor",
         "may look at the settings and change nothing",
         {"is_staff": True},
-        ("view_systemsettings", "view_settingschange", "view_usersession"),
+        ("view_systemsettings", "view_environment", "view_usersession"),
         ("staff", "auditors"),
     ),
     Person("alice", "works", {}),
