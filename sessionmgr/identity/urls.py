@@ -5,9 +5,12 @@ The names are mozilla-django-oidc's, so that links and settings made for it go o
 
 from django.urls import path
 
-from sessionmgr.identity import views
+from sessionmgr.identity import logout_views, views
 
 urlpatterns = [
     path("authenticate/", views.AuthenticateView.as_view(), name="oidc_authentication_init"),
     path("callback/", views.CallbackView.as_view(), name="oidc_authentication_callback"),
+    path("logout/", logout_views.LogoutView.as_view(), name="oidc_logout"),
+    path("backchannel-logout/", logout_views.backchannel, name="oidc_backchannel_logout"),
+    path("frontchannel-logout/", logout_views.frontchannel, name="oidc_frontchannel_logout"),
 ]

@@ -215,7 +215,8 @@ def test_app_and_provider_are_told_of_each_other(tmp_path: Path) -> None:
     told = launcher.prepare(tmp_path, launcher.Ports(8001, 9001))
     assert told["OIDC_ISSUER"] == "http://localhost:9001"
     assert told["OIDC_CLIENT_ID"] == "sessionmgr"
-    assert told["RP"] == "http://localhost:8001"
+    assert told["RP"].split(",")[0] == "http://localhost:8001"
+    assert "http://portal.localhost:8001" in told["RP"]
     config = from_environment(told)
     assert config.issuer == told["OIDC_ISSUER"]
     assert config.client_secret == told["OIDC_CLIENT_SECRET"]

@@ -35,7 +35,7 @@ class CertifiedProvider(ProviderProcess):
         return {"PORT": "0", "ISSUER": self.issuer}
 
     def ready(self) -> bool:
-        ready, _, rest = self.log().partition("ready http://")
+        _ready, _, rest = self.log().partition("ready http://")
         if not (rest.endswith("\n") or "\n" in rest):
             return False
         self.address = rest.split()[0]

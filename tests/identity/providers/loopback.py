@@ -24,7 +24,7 @@ class Request:
         self.handler = handler
 
     def answer(self, answer: Answer, pace: float, stopped: Event) -> None:
-        """Send the answer; with a ``pace``, a byte of its body at a time, so many seconds apart."""
+        """Send the answer; with a ``pace``, a byte of its body at a time, so far apart."""
         handler = self.handler
         handler.send_response(answer.status)
         for name, value in answer.headers:
@@ -51,7 +51,7 @@ class Loopback:
                     # The app has had enough of waiting, which is what some tests are about.
                     self.close_connection = True
 
-            do_POST = do_GET
+            do_POST = do_GET  # noqa: N815 - http.server's name
 
             def log_message(self, *arguments: object) -> None:
                 pass

@@ -58,7 +58,8 @@ class ProviderProcess:
         deadline = monotonic() + START_SECONDS
         while not self.ready():
             alive = self.process.poll() is None
-            assert alive and monotonic() < deadline, f"the provider did not start:\n{self.log()}"
+            assert alive, f"the provider did not start:\n{self.log()}"
+            assert monotonic() < deadline, f"the provider does not answer:\n{self.log()}"
             Event().wait(0.02)
 
     def stop(self) -> None:

@@ -94,6 +94,7 @@ class Rogue:
         self.healed.set()
         self.healed = Event()
         self.person = "alice"
+        self.gives_refresh_tokens = True
         self.ahead = timedelta()
         self.pace = 1.0
         self.calls: Counter[str] = Counter()
@@ -118,7 +119,7 @@ class Rogue:
     # --- what a test bends
 
     def id_token(self, **changes: Any) -> None:
-        """Change the claims of every ID token from now on (``ABSENT``, ``timedelta``: forgeries)."""
+        """Change the claims of every ID token from now on (see ``forgeries.changed``)."""
         self.bends["id_token"].update(changes)
 
     def userinfo(self, **changes: Any) -> None:
@@ -329,7 +330,7 @@ class Rogue:
         access = secrets.token_urlsafe(24)
         self.access_tokens[access] = family
         content = {"access_token": access, "token_type": "Bearer", "expires_in": 600}
-        if not (renewal and mode == "no_refresh_token"):
+        if self.gives_refresh_tokens and not (renewal and mode == "no_refresh_token"):
             family.current = secrets.token_urlsafe(24)
             self.refresh_tokens[family.current] = family
             content["refresh_token"] = family.current

@@ -57,7 +57,9 @@ def walk(
             answer = session.get(target, allow_redirects=False, timeout=SECONDS)
             continue
         form = Form(answer.text)
-        assert answer.ok and form.found, f"{answer.status_code} {answer.url}: {answer.text[:500]}"
+        told = f"{answer.status_code} {answer.url}: {answer.text[:500]}"
+        assert answer.ok, told
+        assert form.found, told
         answer = session.post(
             urljoin(answer.url, form.action),
             data=fill(form.fields),
