@@ -25,6 +25,7 @@ from sessionmgr.words import told
 
 #: The URL that begins a sign-in at the provider, by mozilla-django-oidc's name.
 PROVIDER_SIGN_IN = "oidc_authentication_init"
+PROVIDER_SIGN_OUT = "oidc_logout"
 
 #: The cookie that tells a sign-in at the provider to ask for credentials: somebody was here (R15).
 MUST_GIVE_CREDENTIALS = "sessionmgr_credentials"
@@ -110,6 +111,16 @@ def asked_for_now(request: HttpRequest, back: str = "") -> HttpResponse:
     response = HttpResponseRedirect(f"{reverse(PROVIDER_SIGN_IN)}?{query}")
     add_never_cache_headers(response)
     return response
+
+
+def provider_url(name: str = PROVIDER_SIGN_IN) -> str:
+    """Return the path that leads to the identity provider; nothing where there is none."""
+    if not getattr(settings, "OIDC_ISSUER", ""):
+        return ""
+    try:
+        return reverse(name)
+    except NoReverseMatch:
+        return ""
 
 
 def ask_for_credentials(response: HttpResponseBase) -> None:

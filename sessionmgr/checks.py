@@ -169,6 +169,9 @@ RULES: dict[str, tuple[Callable[[Any], bool], str]] = {
         ),
         "a list of signatures",
     ),
+    "SESSIONMGR_PROVIDER_NAME": (lambda value: isinstance(value, str), "a text"),
+    "SESSIONMGR_LOCAL_SIGN_IN": (lambda value: isinstance(value, bool), "True or False"),
+    "SESSIONMGR_ASK_TO_STAY": (lambda value: isinstance(value, bool), "True or False"),
     "SESSIONMGR_LINK_BY_EMAIL": (lambda value: isinstance(value, bool), "True or False"),
     "SESSIONMGR_CLAIMS_HOOK": (
         lambda value: value == "" or _can_be_called(value),

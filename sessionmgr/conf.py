@@ -57,6 +57,21 @@ class Settings:
         return getattr(settings, "SESSIONMGR_RENEWALS_PER_SECOND", 20)
 
     @property
+    def SESSIONMGR_PROVIDER_NAME(self) -> str:
+        """What people know the identity provider by, for the button on the sign-in page."""
+        return getattr(settings, "SESSIONMGR_PROVIDER_NAME", "")
+
+    @property
+    def SESSIONMGR_LOCAL_SIGN_IN(self) -> bool:
+        """Whether the sign-in page takes a password of this site beside the provider."""
+        return getattr(settings, "SESSIONMGR_LOCAL_SIGN_IN", True)
+
+    @property
+    def SESSIONMGR_ASK_TO_STAY(self) -> bool:
+        """Whether the sign-in page asks "Stay signed in?", for a provider that does not."""
+        return getattr(settings, "SESSIONMGR_ASK_TO_STAY", False)
+
+    @property
     def SESSIONMGR_LINK_BY_EMAIL(self) -> bool:
         """Whether a verified e-mail links a first sign-in to the user who has that address."""
         return getattr(settings, "SESSIONMGR_LINK_BY_EMAIL", False)

@@ -1,7 +1,8 @@
-"""A form that arrives after the end is not executed, and what was typed is not lost (WCAG 2.2.5).
+"""A form that needs a sign-in first is not executed, and what was typed is not lost (WCAG 2.2.5).
 
-Its fields are kept, encrypted, for the same user, who finds them filled in after signing in
-again, and sends them once. docs/explanation/held-forms.md tells the rules.
+It came after the end, or credentials were given too long ago. Its fields are kept, encrypted, for
+the same user, who finds them filled in after signing in again, and sends them once.
+docs/explanation/held-forms.md tells the rules.
 """
 
 import json
@@ -129,7 +130,8 @@ def keep(request: HttpRequest, session: SessionStore) -> str:
     path = answers.safe_path(request, request.get_full_path())
     if not (path and sealing.can_seal() and is_from_own_form(request)):
         return ""
-    user_id = session.whose()
+    judged = session.judgement
+    user_id = session.whose() if judged is None else judged.user_id
     if user_id is None or session.why_ended() in DOUBTFUL:
         return ""
     try:

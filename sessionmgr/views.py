@@ -2,10 +2,11 @@
 
 from datetime import datetime, timedelta
 from http import HTTPStatus
-from typing import cast
+from typing import Any, cast
 
 from django.contrib.auth import logout
 from django.contrib.auth.decorators import login_required
+from django.contrib.auth.forms import AuthenticationForm
 from django.contrib.auth.views import LoginView
 from django.db import DatabaseError, connections
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
@@ -28,9 +29,11 @@ from django.views.decorators.http import (
 from sessionmgr import answers, held, protocol
 from sessionmgr.activity import passive
 from sessionmgr.backends.db import SessionStore
+from sessionmgr.conf import conf
 from sessionmgr.core.reasons import EndReason
 from sessionmgr.enforcement import Judgement, judgement_of
 from sessionmgr.models import HeldForm, UserSession, database
+from sessionmgr.recent import MARK
 from sessionmgr.signals import session_extended
 from sessionmgr.words import told
 
@@ -155,6 +158,8 @@ def signed_out(request: HttpRequest) -> HttpResponse:
         "told": told(reason),
         "sign_in_url": answers.sign_in_url(back),
         "is_held": held.is_held_page(back),
+        "provider_sign_out_url": answers.provider_url(answers.PROVIDER_SIGN_OUT),
+        "provider_name": conf.SESSIONMGR_PROVIDER_NAME,
     }
     return render(request, "sessionmgr/signed_out.html", context)
 
@@ -181,12 +186,62 @@ def held_form(request: HttpRequest, held_id: str) -> HttpResponse:
 
 @method_decorator([sensitive_post_parameters(), never_cache], name="dispatch")
 class SignInView(LoginView):
-    """Django's own sign-in; of ``next``, only a path of this site is followed."""
+    """The provider's button, and Django's own sign-in where that is on.
+
+    Of ``next``, only a path of this site is followed. With ``reauth``, who is signed in gives
+    credentials again, and nobody else (R15).
+    """
 
     template_name = "sessionmgr/sign_in.html"
 
     def get_redirect_url(self, request: HttpRequest | None = None) -> str:
         return answers.safe_path(self.request, super().get_redirect_url())
+
+    def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        """Sign in by a password, unless this site takes none."""
+        if not takes_passwords():
+            context = self.get_context_data(form=self.get_form_class()(request))
+            response: HttpResponse = self.render_to_response(context, status=HTTPStatus.FORBIDDEN)
+            response.sessionmgr_final = True  # type: ignore[attr-defined]
+            return response
+        return super().post(request, *args, **kwargs)
+
+    def form_valid(self, form: AuthenticationForm) -> HttpResponse:
+        """Sign in, or refuse somebody else than who is to confirm that it is still them."""
+        if self.is_again() and form.get_user().pk != self.request.user.pk:
+            form.add_error(None, _("Give the password of who is signed in, or sign out first."))
+            return self.form_invalid(form)
+        return super().form_valid(form)
+
+    def get_initial(self) -> dict[str, Any]:
+        initial = super().get_initial()
+        return {**initial, "username": self.request.user} if self.is_again() else initial
+
+    def is_again(self) -> bool:
+        """Return whether somebody who is signed in is asked for credentials."""
+        given = self.request.POST if self.request.method == "POST" else self.request.GET
+        return MARK in given and self.request.user.is_authenticated
+
+    def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
+        back = self.get_redirect_url()
+        asked = {"next": back} if back else {}
+        if self.is_again():
+            asked["prompt"] = "login"
+        return super().get_context_data(
+            **kwargs,
+            is_again=self.is_again(),
+            provider_url=answers.provider_url(),
+            provider_query=asked,
+            provider_href=f"{answers.provider_url()}?{urlencode(asked)}",
+            provider_name=conf.SESSIONMGR_PROVIDER_NAME,
+            asks_to_stay=conf.SESSIONMGR_ASK_TO_STAY,
+            takes_passwords=takes_passwords(),
+        )
+
+
+def takes_passwords() -> bool:
+    """Return whether a password of this site signs somebody in; always if it is the only way."""
+    return conf.SESSIONMGR_LOCAL_SIGN_IN or not answers.provider_url()
 
 
 @require_GET

@@ -11,6 +11,10 @@ from django.http import HttpRequest, HttpResponse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_protect
 
+from sessionmgr.activity import SAFE_METHODS
+from sessionmgr.recent import refusal_unless_recent
+from settings_app.conf import conf
+
 VIEW = "sessionmgr_settings.view_systemsettings"
 CHANGE = "sessionmgr_settings.change_systemsettings"
 
@@ -27,6 +31,14 @@ def may_change(user: Any) -> bool:
     return bool(user.has_perm(CHANGE))
 
 
+def credentials_first(request: HttpRequest) -> HttpResponse | None:
+    """Return the answer for a change that needs credentials first (ASVS 7.5.1), if it does."""
+    longest = conf.SESSIONMGR_SETTINGS_MAX_AUTH_AGE
+    if longest is None or request.method in SAFE_METHODS or not may_change(request.user):
+        return None
+    return refusal_unless_recent(request, longest)
+
+
 def for_staff(view: View) -> View:
     """Let in staff who may see settings: others get 403, and who is not signed in signs in."""
 
@@ -36,6 +48,6 @@ def for_staff(view: View) -> View:
             return redirect_to_login(request.get_full_path())
         if not (admin.site.has_permission(request) and may_view(request.user)):
             raise PermissionDenied
-        return view(request, *args, **kwargs)
+        return credentials_first(request) or view(request, *args, **kwargs)
 
     return never_cache(csrf_protect(guarded))

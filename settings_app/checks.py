@@ -4,6 +4,7 @@ Ids are listed in docs/reference/checks.md.
 """
 
 from collections.abc import Iterator, Sequence
+from datetime import timedelta
 from typing import Any
 
 from django.apps import AppConfig, apps
@@ -13,6 +14,7 @@ from django.db import DatabaseError
 from django.urls import NoReverseMatch, reverse
 
 from sessionmgr.conf import conf as engine_conf
+from sessionmgr.core.policy import MINUTE
 from settings_app.addresses import AddressBook
 from settings_app.conf import conf
 
@@ -55,6 +57,11 @@ def check_settings(app_configs: AppConfigs, **kwargs: Any) -> list[CheckMessage]
         message = f"SESSIONMGR_POLICY_REFRESH is {conf.SESSIONMGR_POLICY_REFRESH!r}."
         hint = 'It must be "thread" or "request".'
         found.append(Error(message, hint=hint, id="sessionmgr_settings.E002"))
+    longest = conf.SESSIONMGR_SETTINGS_MAX_AUTH_AGE
+    if longest is not None and not (isinstance(longest, timedelta) and longest >= MINUTE):
+        message = f"SESSIONMGR_SETTINGS_MAX_AUTH_AGE is {longest!r}."
+        hint = "It must be a timedelta of one minute or more, or None."
+        found.append(Error(message, hint=hint, id="sessionmgr_settings.E004"))
     if not isinstance(conf.SESSIONMGR_RESTORE_DEFAULTS, bool):
         message = f"SESSIONMGR_RESTORE_DEFAULTS is {conf.SESSIONMGR_RESTORE_DEFAULTS!r}."
         hint = "It must be True or False."

@@ -1,5 +1,7 @@
 """The app's own Django settings, read on every access; ``checks`` tells what is wrong."""
 
+from datetime import timedelta
+
 from django.conf import settings
 
 
@@ -15,6 +17,11 @@ class Settings:
     def SESSIONMGR_POLICY_REFRESH(self) -> str:
         """Who keeps the policy fresh: a ``thread`` beside the requests, or the ``request``."""
         return getattr(settings, "SESSIONMGR_POLICY_REFRESH", "thread")
+
+    @property
+    def SESSIONMGR_SETTINGS_MAX_AUTH_AGE(self) -> timedelta | None:
+        """How old credentials may be for a change of settings; ``None``: any age will do."""
+        return getattr(settings, "SESSIONMGR_SETTINGS_MAX_AUTH_AGE", timedelta(hours=1))
 
 
 conf = Settings()

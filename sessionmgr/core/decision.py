@@ -178,6 +178,11 @@ def _reason(session: SessionState, limits: tuple[Limit, ...], now: datetime) -> 
     return None
 
 
+def is_recent(session: SessionState, max_age: timedelta, now: datetime) -> bool:
+    """Return whether credentials were given less than ``max_age`` ago; at it they are too old."""
+    return now - session.authenticated_at < max_age
+
+
 class Explanation(NamedTuple):
     """One line of "until when and why": a limit, the time it leaves, and whether it binds."""
 

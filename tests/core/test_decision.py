@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sessionmgr.core.decision import Lease, SessionState, decide, explain
+from sessionmgr.core.decision import Lease, SessionState, decide, explain, is_recent
 from sessionmgr.core.policy import FALLBACK_LENGTH, Policy, is_looser
 from sessionmgr.core.reasons import (
     REASON_OF_STANDING,
@@ -254,3 +254,8 @@ class TestLease:
     def test_a_provider_without_a_lease_falls_back(self) -> None:
         session = state(lease=None)
         assert decide(Policy(), session, NOON + 24 * HOUR).reason is EndReason.FALLBACK_LIMIT
+
+
+def test_credentials_are_recent_for_less_than_their_span() -> None:
+    assert is_recent(state(), HOUR, NOON + HOUR - TICK)
+    assert not is_recent(state(), HOUR, NOON + HOUR)

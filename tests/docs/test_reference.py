@@ -36,6 +36,12 @@ def properties(conf: Any) -> list[str]:
     return [name for name in vars(type(conf)) if name.isupper()]
 
 
+def span_of(span: timedelta) -> str:
+    if span.days:
+        return f"timedelta(days={span.days})"
+    return f"timedelta(hours={span.seconds // 3600})"
+
+
 SETTINGS = [(conf, name) for conf in (engine_conf, page_conf) for name in properties(conf)]
 
 
@@ -44,9 +50,7 @@ def test_setting_is_listed_with_its_default(conf: Any, name: str, settings: Any)
     if hasattr(settings, name):
         delattr(settings, name)
     default = getattr(conf, name)
-    written = (
-        f"timedelta(days={default.days})" if isinstance(default, timedelta) else repr(default)
-    )
+    written = span_of(default) if isinstance(default, timedelta) else repr(default)
     page = (REFERENCE / "settings.md").read_text().partition("\n## ")[0]
     assert f"| `{name}` | `{written}` |" in page
 

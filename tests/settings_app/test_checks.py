@@ -35,6 +35,7 @@ def test_reference_project_has_nothing_to_say() -> None:
     [
         ("SESSIONMGR_POLICY_REFRESH", "never", "sessionmgr_settings.E002"),
         ("SESSIONMGR_RESTORE_DEFAULTS", "yes", "sessionmgr_settings.E003"),
+        ("SESSIONMGR_SETTINGS_MAX_AUTH_AGE", 3600, "sessionmgr_settings.E004"),
         ("SESSIONMGR_RESTORE_DEFAULTS", True, "sessionmgr_settings.W003"),
         (
             "SESSIONMGR_POLICY_SOURCE",

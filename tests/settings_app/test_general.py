@@ -265,8 +265,9 @@ def test_restoring_upon_a_stale_version_is_refused(
 
 
 def test_save_that_ends_the_savers_own_sign_in_asks_first(
-    admin_page: Client, clock: Any, environment: Environment
+    admin_page: Client, clock: Any, environment: Environment, settings: Any
 ) -> None:
+    settings.SESSIONMGR_SETTINGS_MAX_AUTH_AGE = None
     clock.advance(minutes=90)
     sent = form_values(session_timeout="custom", max_session_length="60", reason="Strict")
     asked = admin_page.post(URL, sent)
@@ -278,6 +279,14 @@ def test_save_that_ends_the_savers_own_sign_in_asks_first(
     assert not SystemSettings.objects.exists()
     assert admin_page.post(URL, {**sent, "confirm": "own"}).status_code == 302
     assert stored_policy(environment).max_age == 60 * MINUTE
+
+
+def test_a_change_needs_credentials_of_the_last_hour(admin_page: Client, clock: Any) -> None:
+    clock.advance(minutes=60)
+    assert admin_page.get(URL).status_code == 200
+    asked = admin_page.post(URL, form_values(inactivity_enabled="on"))
+    assert "reauth=1" in asked["Location"]
+    assert not SystemSettings.objects.exists()
 
 
 def test_answering_no_goes_back_to_the_form_as_typed(admin_page: Client) -> None:
