@@ -20,7 +20,8 @@ from sessionmgr import leases, sources
 from sessionmgr.backends.people import Person, joins_plainly, person_behind
 from sessionmgr.backends.statement import Found, LedgerRow, find
 from sessionmgr.conf import conf
-from sessionmgr.core.decision import Decision, Lease, SessionState, decide
+from sessionmgr.core.clients import NOTHING
+from sessionmgr.core.decision import Decision, Lease, SessionState, decide, lives_by_lease
 from sessionmgr.core.policy import Policy
 from sessionmgr.core.reasons import EndReason, Outcome, PolicySource
 from sessionmgr.enforcement import Judgement, end
@@ -117,6 +118,7 @@ class Door(DatabaseSessionStore):
             standing=person.standing,
             lease=_lease_of(ledger),
             payload_expires_at=_limit_of_host(payload, found),
+            exemption=policy.exemptions.get(ledger.client_class, NOTHING),
         )
         decision = decide(policy, state, found.now)
         if decision.is_live and state.lease is not None:
@@ -126,7 +128,7 @@ class Door(DatabaseSessionStore):
                 if outcome in SETTLED:
                     return None
                 if outcome is Outcome.NEEDS_BROWSER:
-                    self.is_suspended = _lives_by_lease(policy, state)
+                    self.is_suspended = lives_by_lease(policy, state)
                     self.needs_browser = not self.is_suspended
                 if self.is_suspended:
                     return self._refuse(None)
@@ -145,6 +147,7 @@ class Door(DatabaseSessionStore):
                 policy=policy,
                 decision=decision,
                 identity_id=ledger.identity_id,
+                client_class=ledger.client_class,
             )
             return payload
         still = _what_must_still_be(policy, decision)
@@ -242,11 +245,6 @@ def _lease_of(ledger: LedgerRow) -> Lease | None:
         lifetime=conf.SESSIONMGR_IDENTITY_LIFETIME,
         grace=conf.SESSIONMGR_OUTAGE_GRACE,
     )
-
-
-def _lives_by_lease(policy: Policy, state: SessionState) -> bool:
-    """Return whether the provider's time policy is in force, and not a length of ours (R7)."""
-    return policy.max_age is None and state.policy_source is PolicySource.PROVIDER
 
 
 def _what_must_still_be(policy: Policy, decision: Decision) -> Q:
