@@ -59,7 +59,8 @@ class ProviderSignIn:
 
     ``interval``: how long its lease lasts; ``None``: the provider grants none, and the session
     lives by the fallback. ``at``: the database's time, learnt by who validated the sign-in.
-    ``client_class``: the kind of client that the provider has proven (R9).
+    ``client_class``: the kind of client that the provider has proven (R9). ``confirmed_at``: when
+    the provider did so, where that was earlier.
     """
 
     identity_id: int
@@ -69,6 +70,7 @@ class ProviderSignIn:
     stays_signed_in: bool = False
     source: LeaseSource = LeaseSource.SIGN_IN
     client_class: str = BROWSER
+    confirmed_at: datetime | None = None
 
     @property
     def way(self) -> tuple[int, str]:
@@ -81,19 +83,22 @@ class ProviderSignIn:
             "identity_id": self.identity_id,
             "provider_sid": self.sid,
             "stays_signed_in": self.stays_signed_in,
-            **lease_columns(self.at, self.interval, self.source),
+            **lease_columns(self.confirmed_at or self.at, self.interval, self.source),
         }
 
 
 def lease_columns(at: datetime, interval: timedelta | None, source: LeaseSource) -> dict[str, Any]:
-    """Return the columns of a lease that the provider has granted at ``at``."""
+    """Return the columns of a lease that the provider has granted at ``at``.
+
+    No job renews one that an access token has brought: only its client can bring the next.
+    """
     if interval is None:
         return {}
     return {
         "lease_source": source,
         "lease_checked_at": at,
         "lease_valid_until": at + interval,
-        "lease_renew_at": renew_at(at, interval),
+        "lease_renew_at": None if source is LeaseSource.ACCESS_TOKEN else renew_at(at, interval),
         "lease_failed_at": None,
     }
 

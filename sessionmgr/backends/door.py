@@ -20,7 +20,7 @@ from sessionmgr import leases, sources
 from sessionmgr.backends.people import Person, joins_plainly, person_behind
 from sessionmgr.backends.statement import Found, LedgerRow, find
 from sessionmgr.conf import conf
-from sessionmgr.core.clients import NOTHING
+from sessionmgr.core.clients import BROWSER, NOTHING
 from sessionmgr.core.decision import Decision, Lease, SessionState, decide, lives_by_lease
 from sessionmgr.core.policy import Policy
 from sessionmgr.core.reasons import EndReason, Outcome, PolicySource
@@ -48,6 +48,7 @@ class Door(DatabaseSessionStore):
     ``unavailable``: the database did not answer.
     ``needs_browser``: only a visit to the provider can tell whether the session may go on.
     ``is_suspended``: until that is known it opens nothing; it has not ended.
+    ``needs_token``: no visit can tell, but an access token of the session's kind of client.
     """
 
     judgement: Judgement | None = None
@@ -56,6 +57,7 @@ class Door(DatabaseSessionStore):
     has_forgotten_cookie = False
     needs_browser = False
     is_suspended = False
+    needs_token = False
 
     if TYPE_CHECKING:
         _session: dict[str, Any]
@@ -128,7 +130,8 @@ class Door(DatabaseSessionStore):
                 if outcome in SETTLED:
                     return None
                 if outcome is Outcome.NEEDS_BROWSER:
-                    self.is_suspended = lives_by_lease(policy, state)
+                    self.needs_token = ledger.client_class != BROWSER
+                    self.is_suspended = self.needs_token or lives_by_lease(policy, state)
                     self.needs_browser = not self.is_suspended
                 if self.is_suspended:
                     return self._refuse(None)

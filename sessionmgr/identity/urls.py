@@ -6,8 +6,10 @@ The names are mozilla-django-oidc's, so that links and settings made for it go o
 from django.urls import path
 
 from sessionmgr.identity import views
+from sessionmgr.identity.client_sessions import client_session
 
 urlpatterns = [
     path("authenticate/", views.AuthenticateView.as_view(), name="oidc_authentication_init"),
     path("callback/", views.CallbackView.as_view(), name="oidc_authentication_callback"),
+    path("client-session/", client_session, name="oidc_client_session"),
 ]
