@@ -10,6 +10,7 @@ from django.db import models, router
 from django.utils.translation import gettext_lazy as _
 
 from sessionmgr.core.policy import Policy
+from settings_app.clients import ClientClass as ClientClass
 from settings_app.constraints import constraints
 from settings_app.values import CUSTOM, DEFAULTS, PROVIDER, policy_of
 

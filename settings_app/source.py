@@ -11,7 +11,7 @@ import logging
 import os
 import threading
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from time import monotonic
 
 from django.db import connections
@@ -19,6 +19,7 @@ from django.http import HttpRequest
 
 from sessionmgr.core.policy import Policy
 from sessionmgr.sources import DEFAULT_SCOPE
+from settings_app.clients import exemptions
 from settings_app.conf import conf
 from settings_app.models import SystemSettings, database
 from settings_app.values import FIELDS, policy_of
@@ -39,6 +40,12 @@ class Held:
 
     policies: Mapping[str, Policy]
     at: float
+    #: Of a scope that has no settings: the defaults, and the kinds of client.
+    default: Policy = NO_SETTINGS
+
+    def policy_of(self, scope: str) -> Policy:
+        """Return the policy of ``scope``."""
+        return self.policies.get(scope, self.default)
 
 
 class Holder:
@@ -114,7 +121,7 @@ def current_policy(scope: HttpRequest | str) -> Policy:
     held = holder.held
     if held is None or now - held.at >= HELD_FOR:
         held = _ask(holder)
-    return held.policies.get(scope, NO_SETTINGS)
+    return held.policy_of(scope)
 
 
 def invalidate() -> None:
@@ -123,12 +130,15 @@ def invalidate() -> None:
 
 
 def read() -> Held:
-    """Ask the database for every scope's policy: one query, none where defaults are restored."""
+    """Ask the database for every scope's policy; not at all where defaults are restored."""
     at = monotonic()
     if conf.SESSIONMGR_RESTORE_DEFAULTS:
         return Held({}, at)
     rows = SystemSettings.objects.using(database()).values("environment__slug", "version", *FIELDS)
-    return Held({row["environment__slug"]: policy_of(row, row["version"]) for row in rows}, at)
+    kinds = exemptions()
+    stored = {row["environment__slug"]: policy_of(row, row["version"]) for row in rows}
+    found = {scope: replace(policy, exemptions=kinds) for scope, policy in stored.items()}
+    return Held(found, at, Policy(exemptions=kinds))
 
 
 def _ask(holder: Holder) -> Held:

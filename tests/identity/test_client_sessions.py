@@ -18,6 +18,8 @@ from sessionmgr.core.policy import Policy
 from sessionmgr.core.reasons import EndReason
 from sessionmgr.enforcement import end
 from sessionmgr.models import State, UserSession
+from settings_app import exempting, source
+from settings_app.models import ClientClass, Environment, SystemSettings
 from tests.conftest import Clock
 from tests.identity.providers.forgeries import ABSENT, SIGNATURES
 from tests.identity.providers.rogue import Rogue
@@ -431,3 +433,26 @@ class TestOutage:
         for endpoint in ("jwks", "discovery", "token"):
             at_rogue.fault(endpoint, "refuse")
         assert app.sign_in().status_code == 200
+
+
+def test_bound_on_the_page_a_client_signs_in_and_is_exempt(
+    visitor: Visitor, at_rogue: Rogue, clock: Clock
+) -> None:
+    visitor.sign_in()
+    app = App(at_rogue)
+    assert code_of(app.sign_in()) == "unknown_client"
+    kind = ClientClass.objects.get(slug="mobile")
+    kind.client_id, kind.owner = MOBILE, "Field services"
+    kind.expires_at = seam.now("default") + 30 * DAY
+    exempting.store(kind)
+    source.invalidate()
+    assert app.sign_in().status_code == 201
+    SystemSettings.objects.create(environment=Environment.objects.get(), inactivity_enabled=True)
+    source.invalidate()
+    clock.advance(minutes=31)
+    assert (app.name, visitor.name) == (ALICE, "AnonymousUser")
+    exempting.remove(kind)
+    source.invalidate()
+    assert app.name == ALICE  # It was there a moment ago.
+    clock.advance(minutes=31)
+    assert app.name == NOBODY
