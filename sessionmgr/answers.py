@@ -123,6 +123,13 @@ def provider_url(name: str = PROVIDER_SIGN_IN) -> str:
         return ""
 
 
+def token_needed() -> HttpResponse:
+    """Return the answer for a client that has to bring an access token: it is sent nowhere."""
+    response = problem(EndReason.LEASE_EXPIRED, sign_in_url())
+    add_never_cache_headers(response)
+    return response
+
+
 def ask_for_credentials(response: HttpResponseBase) -> None:
     """Mark the browser, where there is a provider: its next sign-in there asks for credentials.
 

@@ -72,6 +72,11 @@ class Settings:
         return getattr(settings, "SESSIONMGR_ASK_TO_STAY", False)
 
     @property
+    def SESSIONMGR_API_AUDIENCE(self) -> str:
+        """The audience that an access token must be meant for; empty: ``OIDC_RP_CLIENT_ID``."""
+        return getattr(settings, "SESSIONMGR_API_AUDIENCE", "")
+
+    @property
     def SESSIONMGR_LINK_BY_EMAIL(self) -> bool:
         """Whether a verified e-mail links a first sign-in to the user who has that address."""
         return getattr(settings, "SESSIONMGR_LINK_BY_EMAIL", False)

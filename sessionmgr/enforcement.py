@@ -13,6 +13,7 @@ from django.db.models import F, Q, Value
 from django.db.models.functions import Greatest
 
 from sessionmgr import clock
+from sessionmgr.core.clients import BROWSER
 from sessionmgr.core.decision import Decision, SessionState, decide
 from sessionmgr.core.policy import Policy
 from sessionmgr.core.reasons import EndReason, FallbackReason, LeaseSource, PolicySource
@@ -35,6 +36,7 @@ class Judgement:
     policy: Policy
     decision: Decision
     identity_id: int | None = None
+    client_class: str = BROWSER
 
     def with_state(self, **changes: Any) -> "Judgement":
         """Return the judgement after ``changes`` to the facts, at the same instant."""
@@ -57,6 +59,8 @@ class ProviderSignIn:
 
     ``interval``: how long its lease lasts; ``None``: the provider grants none, and the session
     lives by the fallback. ``at``: the database's time, learnt by who validated the sign-in.
+    ``client_class``: the kind of client that the provider has proven (R9). ``confirmed_at``: when
+    the provider did so, where that was earlier.
     """
 
     identity_id: int
@@ -65,6 +69,13 @@ class ProviderSignIn:
     sid: str = ""
     stays_signed_in: bool = False
     source: LeaseSource = LeaseSource.SIGN_IN
+    client_class: str = BROWSER
+    confirmed_at: datetime | None = None
+
+    @property
+    def way(self) -> tuple[int, str]:
+        """By whom and through what a session is begun: neither ever changes (I7)."""
+        return self.identity_id, self.client_class
 
     def columns(self) -> dict[str, Any]:
         """Return what the ledger row says of it."""
@@ -72,19 +83,22 @@ class ProviderSignIn:
             "identity_id": self.identity_id,
             "provider_sid": self.sid,
             "stays_signed_in": self.stays_signed_in,
-            **lease_columns(self.at, self.interval, self.source),
+            **lease_columns(self.confirmed_at or self.at, self.interval, self.source),
         }
 
 
 def lease_columns(at: datetime, interval: timedelta | None, source: LeaseSource) -> dict[str, Any]:
-    """Return the columns of a lease that the provider has granted at ``at``."""
+    """Return the columns of a lease that the provider has granted at ``at``.
+
+    No job renews one that an access token has brought: only its client can bring the next.
+    """
     if interval is None:
         return {}
     return {
         "lease_source": source,
         "lease_checked_at": at,
         "lease_valid_until": at + interval,
-        "lease_renew_at": renew_at(at, interval),
+        "lease_renew_at": None if source is LeaseSource.ACCESS_TOKEN else renew_at(at, interval),
         "lease_failed_at": None,
     }
 
@@ -110,6 +124,7 @@ def start(
         key_hash=hash_of(session_key),
         user_id=user_id,
         scope=scope,
+        client_class=BROWSER if provider is None else provider.client_class,
         policy_source=PolicySource.PROVIDER if has_lease else PolicySource.FALLBACK,
         fallback_reason="" if has_lease else FallbackReason.NO_PROVIDER_POLICY,
         started_at=now,

@@ -174,6 +174,8 @@ def answer_for(
     session.get(auth.SESSION_KEY)
     if session.judgement is not None or hasattr(response, "sessionmgr_final"):
         return response
+    if session.needs_token:
+        return answers.token_needed()
     if session.is_suspended:
         return answers.asked_for_now(request, held.keep(request, session))
     reason = session.why_ended()

@@ -13,6 +13,7 @@ from django.utils.translation import gettext_lazy as _
 
 from sessionmgr import clock
 from sessionmgr.conf import conf
+from sessionmgr.core.clients import BROWSER
 from sessionmgr.core.policy import FALLBACK_LENGTH, Policy
 from sessionmgr.core.reasons import EndReason, FallbackReason, LeaseSource, PolicySource
 from sessionmgr.federation import FederatedIdentity as FederatedIdentity
@@ -109,9 +110,19 @@ class UserSessionQuerySet(models.QuerySet["UserSession"]):
         return self.filter(state=State.ENDED, session__isnull=False)
 
 
+#: No rows.
+NONE = Q(pk__in=[])
+
+
 def overdue(policy: Policy, now: datetime) -> Q:
     """Rows past any limit of ``policy``."""
-    return aged(policy, now) | idle(policy, now) | lapsed(policy, now) | past_host_expiry(now)
+    return (
+        aged(policy, now)
+        | idle(policy, now)
+        | lapsed(policy, now)
+        | past_ceiling(policy, now)
+        | past_host_expiry(now)
+    )
 
 
 def aged(policy: Policy, now: datetime) -> Q:
@@ -119,29 +130,58 @@ def aged(policy: Policy, now: datetime) -> Q:
 
     The shorter limit is no alternative but a bound, which makes it an index scan.
     """
+    bound = _bound_by("from_session_length", policy, now)
     past_fallback = Q(authenticated_at__lte=now - FALLBACK_LENGTH)
     if policy.max_age is None:
-        return past_fallback & Q(policy_source=PolicySource.FALLBACK)
+        return past_fallback & Q(policy_source=PolicySource.FALLBACK) & bound
     past_length = Q(authenticated_at__lte=now - policy.max_age)
     if policy.max_age <= FALLBACK_LENGTH:
-        return past_length
-    return past_fallback & (Q(policy_source=PolicySource.FALLBACK) | past_length)
+        return past_length & bound
+    return past_fallback & (Q(policy_source=PolicySource.FALLBACK) | past_length) & bound
 
 
 def idle(policy: Policy, now: datetime) -> Q:
     """Rows past the inactivity limit; none while it is off. The bucket makes it an index scan."""
     if policy.max_idle is None:
-        return Q(pk__in=[])
+        return NONE
     limit = now - policy.max_idle
-    return Q(activity_bucket__lte=bucket_of(limit), last_activity_at__lte=limit)
+    past = Q(activity_bucket__lte=bucket_of(limit), last_activity_at__lte=limit)
+    return past & _bound_by("from_inactivity", policy, now)
+
+
+def _bound_by(timer: str, policy: Policy, now: datetime) -> Q:
+    """Rows that a timer binds now: those of no kind of client that is exempt from it (R9)."""
+    exempt = [
+        name
+        for name, exemption in policy.exemptions.items()
+        if getattr(exemption, timer) and now < exemption.expires_at
+    ]
+    return ~Q(client_class__in=exempt) if exempt else Q()
+
+
+def past_ceiling(policy: Policy, now: datetime) -> Q:
+    """Rows of a kind of client whose sessions last no longer than they have."""
+    past = NONE
+    for name, exemption in policy.exemptions.items():
+        if exemption.ceiling is not None:
+            limit = now - exemption.ceiling
+            # The first condition is the index's own.
+            rows = Q(client_class__gt=BROWSER, client_class=name, authenticated_at__lte=limit)
+            past |= rows
+    return past
 
 
 def lapsed(policy: Policy, now: datetime) -> Q:
-    """Rows whose provider has not confirmed them for too long; a maximum of ours replaces that."""
-    if policy.max_age is not None:
-        return Q(pk__in=[])
+    """Rows whose provider has not confirmed them for too long; a maximum of ours replaces that.
+
+    But not for the kinds of client that are exempt from that maximum.
+    """
     limit = now - conf.SESSIONMGR_IDENTITY_LIFETIME
-    return Q(policy_source=PolicySource.PROVIDER, lease_checked_at__lte=limit)
+    past = Q(policy_source=PolicySource.PROVIDER, lease_checked_at__lte=limit)
+    if policy.max_age is None:
+        return past
+    exempt = [name for name, each in policy.exemptions.items() if each.from_session_length]
+    return past & Q(client_class__in=exempt) if exempt else NONE
 
 
 def lease_over(now: datetime) -> Q:
@@ -194,6 +234,10 @@ class UserSession(models.Model):
         verbose_name=_("user"),
     )
     scope = models.CharField(_("environment"), max_length=50)
+    #: The kind of client, as proven at the provider (R9); a browser has none. Never changes.
+    client_class = models.CharField(
+        _("kind of client"), max_length=50, blank=True, default=BROWSER, editable=False
+    )
     state = models.CharField(max_length=5, choices=State, default=State.LIVE)
     policy_source = models.CharField(
         max_length=8, choices=[(item.value, item.value) for item in PolicySource]
@@ -300,6 +344,15 @@ class UserSession(models.Model):
                 "id",
                 name="sessionmgr_live_lease",
                 condition=Q(state="live", policy_source="provider"),
+            ),
+            # Of the few kinds of client that have a ceiling of their own.
+            models.Index(
+                "scope",
+                "client_class",
+                "authenticated_at",
+                "id",
+                name="sessionmgr_live_class",
+                condition=Q(state="live", client_class__gt=""),
             ),
             models.Index(
                 "lease_renew_at",

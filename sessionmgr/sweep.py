@@ -44,6 +44,7 @@ from sessionmgr.models import (
     aged,
     idle,
     lapsed,
+    past_ceiling,
     payloads,
 )
 
@@ -116,6 +117,7 @@ def _sweep(scope: str, policy: Policy, walk: Walk) -> Counter[EndReason]:
     passes = (
         Pass(rows.filter(idle(policy, walk.now)), "activity_bucket"),
         Pass(rows.filter(aged(policy, walk.now)), "authenticated_at"),
+        Pass(rows.filter(past_ceiling(policy, walk.now)), "authenticated_at"),
         Pass(rows.filter(lapsed(policy, walk.now)), "lease_checked_at"),
         Pass(rows.filter(session__expire_date__lte=walk.now), "session__expire_date"),
     )
@@ -127,36 +129,65 @@ def _sweep(scope: str, policy: Policy, walk: Walk) -> Counter[EndReason]:
 
 def reason_of(policy: Policy) -> Combinable:
     """Return which limit of ``policy`` a row meets first: ``decide``'s reason as a query."""
-    deadlines = _deadlines(policy)
-    earliest = Least(NEVER, *deadlines.values())
+    deadlines = list(_deadlines(policy))
+    earliest = Least(NEVER, *(ends_at for _, ends_at in deadlines))
     # Of limits at one instant the first listed gives the reason, as in ``limits_of``.
     return Case(
         *(
             When(LessThanOrEqual(ends_at, earliest), then=Value(reason.value))
-            for reason, ends_at in deadlines.items()
+            for reason, ends_at in deadlines
         )
     )
 
 
-def _deadlines(policy: Policy) -> dict[EndReason, Combinable]:
-    authenticated_at, last_activity_at = F("authenticated_at"), F("last_activity_at")
-    deadlines: dict[EndReason, Combinable] = {}
+def _deadlines(policy: Policy) -> Iterator[tuple[EndReason, Combinable]]:
+    """Yield ``limits_of`` as expressions, in its order; where there is no such limit, NEVER."""
+    authenticated_at = F("authenticated_at")
     if policy.max_age is not None:
-        deadlines[EndReason.SESSION_LENGTH] = _after(authenticated_at, policy.max_age)
+        ends_at = _after(authenticated_at, policy.max_age)
+        yield EndReason.SESSION_LENGTH, _put_off(ends_at, "from_session_length", policy)
+    if ceilings := _ceilings(policy):
+        yield EndReason.SESSION_LENGTH, Case(*ceilings, default=NEVER)
     if policy.max_idle is not None:
-        deadlines[EndReason.INACTIVITY] = _after(last_activity_at, policy.max_idle)
+        ends_at = _after(F("last_activity_at"), policy.max_idle)
+        yield EndReason.INACTIVITY, _put_off(ends_at, "from_inactivity", policy)
+    fallback = _after(authenticated_at, FALLBACK_LENGTH)
     by_fallback = When(
-        policy_source=PolicySource.FALLBACK, then=_after(authenticated_at, FALLBACK_LENGTH)
+        policy_source=PolicySource.FALLBACK, then=_put_off(fallback, "from_session_length", policy)
     )
-    deadlines[EndReason.FALLBACK_LIMIT] = Case(by_fallback, default=NEVER)
+    yield EndReason.FALLBACK_LIMIT, Case(by_fallback, default=NEVER)
+    lapses_at = _after(F("lease_checked_at"), conf.SESSIONMGR_IDENTITY_LIFETIME)
+    exempt = [name for name, each in policy.exemptions.items() if each.from_session_length]
     if policy.max_age is None:
+        by_lease = When(policy_source=PolicySource.PROVIDER, then=lapses_at)
+        yield EndReason.IDENTITY_LIFETIME, Case(by_lease, default=NEVER)
+    elif exempt:
         by_lease = When(
-            policy_source=PolicySource.PROVIDER,
-            then=_after(F("lease_checked_at"), conf.SESSIONMGR_IDENTITY_LIFETIME),
+            policy_source=PolicySource.PROVIDER, client_class__in=exempt, then=lapses_at
         )
-        deadlines[EndReason.IDENTITY_LIFETIME] = Case(by_lease, default=NEVER)
-    deadlines[EndReason.HOST_EXPIRY] = Coalesce(F("session__expire_date"), NEVER)
-    return deadlines
+        yield EndReason.IDENTITY_LIFETIME, Case(by_lease, default=NEVER)
+    yield EndReason.HOST_EXPIRY, Coalesce(F("session__expire_date"), NEVER)
+
+
+def _ceilings(policy: Policy) -> list[When]:
+    return [
+        When(client_class=name, then=_after(F("authenticated_at"), each.ceiling))
+        for name, each in policy.exemptions.items()
+        if each.ceiling is not None
+    ]
+
+
+def _put_off(ends_at: Combinable, timer: str, policy: Policy) -> Combinable:
+    """Return ``ends_at`` of the rows that ``timer`` binds; of the others, as it binds them too."""
+    whens = [
+        When(
+            client_class=name,
+            then=Greatest(ends_at, Value(each.expires_at, output_field=DateTimeField())),
+        )
+        for name, each in policy.exemptions.items()
+        if getattr(each, timer)
+    ]
+    return Case(*whens, default=ends_at) if whens else ends_at
 
 
 def _after(instant: F, span: timedelta) -> Combinable:

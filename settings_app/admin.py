@@ -1,4 +1,4 @@
-"""In the admin: environments and their addresses, and the way to System Settings.
+"""In the admin: environments and their addresses, kinds of client, and the way to System Settings.
 
 The limits are changed on their own page alone, so that there is no way around its rules.
 """
@@ -14,18 +14,22 @@ from django.shortcuts import redirect
 from django.urls import NoReverseMatch, path, reverse
 from django.utils.translation import gettext_lazy as _
 
+from settings_app import exempting
 from settings_app.access import may_change, may_view
+from settings_app.clients import database
 from settings_app.environments import make_default, why_kept
-from settings_app.models import Address, Environment, SystemSettings
+from settings_app.models import Address, ClientClass, Environment, SystemSettings
 
 if TYPE_CHECKING:
+    from django.db.models import QuerySet
     from django.urls import URLPattern
 
     BaseAdmin = admin.ModelAdmin[SystemSettings]
     BaseEnvironmentAdmin = admin.ModelAdmin[Environment]
     BaseInline = admin.TabularInline[Address, Environment]
+    ClientClassBase = admin.ModelAdmin[ClientClass]
 else:
-    BaseAdmin = BaseEnvironmentAdmin = admin.ModelAdmin
+    BaseAdmin = BaseEnvironmentAdmin = ClientClassBase = admin.ModelAdmin
     BaseInline = admin.TabularInline
 
 
@@ -121,6 +125,41 @@ class SystemSettingsAdmin(BaseAdmin):
 
     def _label(self) -> tuple[str, str]:
         return self.opts.app_label, str(self.opts.model_name)
+
+
+@admin.register(ClientClass)
+class ClientClassAdmin(ClientClassBase):
+    """The kinds of client; each save goes by ``exempting``, and the admin keeps its history."""
+
+    list_display = (
+        "name",
+        "client_id",
+        "from_session_length",
+        "from_inactivity",
+        "expires_at",
+        "owner",
+    )
+    fieldsets = (
+        (None, {"fields": ("name", "slug", "client_id")}),
+        (_("Exempt from"), {"fields": ("from_session_length", "from_inactivity", "ceiling")}),
+        (_("Why, and until when"), {"fields": ("owner", "reason", "expires_at")}),
+    )
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[ClientClass]:
+        return super().get_queryset(request).using(database())
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
+        return () if obj is None else ("slug",)
+
+    def save_model(self, request: HttpRequest, obj: ClientClass, form: Any, change: bool) -> None:
+        exempting.store(obj)
+
+    def delete_model(self, request: HttpRequest, obj: ClientClass) -> None:
+        exempting.remove(obj)
+
+    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[ClientClass]) -> None:
+        for kind in queryset:
+            exempting.remove(kind)
 
 
 def is_mounted() -> bool:

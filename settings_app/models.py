@@ -23,6 +23,7 @@ from settings_app.addresses import (
     prefix_validator,
     version_validator,
 )
+from settings_app.clients import ClientClass as ClientClass
 from settings_app.constraints import constraints
 from settings_app.values import CUSTOM, DEFAULTS, PROVIDER, policy_of
 

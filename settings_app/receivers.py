@@ -9,6 +9,7 @@ from django.db.models import ProtectedError
 from django.db.models.signals import post_delete, post_migrate, post_save, pre_delete
 
 from sessionmgr.sources import DEFAULT_SCOPE
+from settings_app.clients import SHIPPED
 
 
 def connect(app_config: Any) -> None:
@@ -26,6 +27,11 @@ def connect(app_config: Any) -> None:
         refuse_deletion,
         sender=app_config.get_model("Environment"),
         dispatch_uid="sessionmgr_settings.refuse_deletion",
+    )
+    post_migrate.connect(
+        create_shipped_kinds,
+        sender=app_config,
+        dispatch_uid="sessionmgr_settings.create_shipped_kinds",
     )
     setting_changed.connect(forget_policy, dispatch_uid="sessionmgr_settings.forget_policy")
 
@@ -58,6 +64,25 @@ def refuse_deletion(instance: Any, **kwargs: Any) -> None:
 
     if reasons := why_kept(instance):
         raise ProtectedError(" ".join(reasons), {instance})
+
+
+def create_shipped_kinds(using: str, apps: Any = global_apps, **kwargs: Any) -> None:
+    """Make the kinds of client of the source document where there are none; each is off."""
+    try:
+        kinds = apps.get_model("sessionmgr_settings", "ClientClass").objects.using(using)
+    except LookupError:
+        return  # Migrated back to before there were any.
+    if not kinds.exists():
+        kinds.bulk_create(
+            kinds.model(
+                slug=slug,
+                name=name,
+                from_session_length=is_exempt,
+                from_inactivity=is_exempt,
+                reason=reason,
+            )
+            for slug, name, is_exempt, reason in SHIPPED
+        )
 
 
 def forget_policy(setting: str, **kwargs: Any) -> None:

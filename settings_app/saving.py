@@ -12,6 +12,7 @@ from sessionmgr.core.policy import Policy, Problem, is_looser, problems
 from sessionmgr.signals import policy_changed
 from sessionmgr.sweep import sweep_scope
 from settings_app import source
+from settings_app.clients import exemptions
 from settings_app.conf import conf
 from settings_app.models import Environment, SettingsChange, SystemSettings, database
 from settings_app.values import changes_between, values_of
@@ -45,7 +46,9 @@ def stored_policy(environment: Environment) -> Policy:
 
 def in_force(policy: Policy) -> Policy:
     """Return the policy that is enforced while ``policy`` is the one stored."""
-    return Policy() if conf.SESSIONMGR_RESTORE_DEFAULTS else policy
+    if conf.SESSIONMGR_RESTORE_DEFAULTS:
+        return Policy()
+    return replace(policy, exemptions=exemptions())
 
 
 def store(

@@ -13,7 +13,7 @@ import logging
 import os
 import threading
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from time import monotonic
 from typing import NamedTuple
 
@@ -24,6 +24,7 @@ from sessionmgr import sources
 from sessionmgr.core.policy import Policy
 from sessionmgr.sources import DEFAULT_SCOPE
 from settings_app.addresses import AddressBook, Place
+from settings_app.clients import exemptions
 from settings_app.conf import conf
 from settings_app.models import Environment, database
 from settings_app.values import FIELDS, policy_of
@@ -57,6 +58,12 @@ class Held:
     at: float
     environments: Mapping[str, Known] = field(default_factory=dict)
     addresses: AddressBook = field(default_factory=AddressBook)
+    #: Of a scope that has no settings: the defaults, and the kinds of client.
+    default: Policy = NO_SETTINGS
+
+    def policy_of(self, scope: str) -> Policy:
+        """Return the policy of ``scope``."""
+        return self.policies.get(scope, self.default)
 
 
 class Holder:
@@ -127,7 +134,7 @@ def current_policy(scope: HttpRequest | str) -> Policy:
     """Return the policy in force for a request or a scope; at most one second old."""
     if not isinstance(scope, str):
         scope = sources.scope_of(scope)
-    return _held().policies.get(scope, NO_SETTINGS)
+    return _held().policy_of(scope)
 
 
 def addresses() -> AddressBook:
@@ -182,16 +189,19 @@ def read() -> Held:
     policies: dict[str, Policy] = {}
     known: dict[str, Known] = {}
     places: list[tuple[str, Place]] = []
+    kinds = {} if conf.SESSIONMGR_RESTORE_DEFAULTS else exemptions()
     for row in rows:
         slug = row["slug"]
         known[slug] = Known(slug, *(row[name] for name in COLUMNS))
         version, *values = (row[name] for name in SETTINGS)
         if version is not None and not conf.SESSIONMGR_RESTORE_DEFAULTS:
-            policies[slug] = policy_of(dict(zip(FIELDS, values, strict=True)), version)
+            policy = policy_of(dict(zip(FIELDS, values, strict=True)), version)
+            policies[slug] = replace(policy, exemptions=kinds)
         if row["addresses__host"] is not None:
             places.append((row["addresses__host"], Place(slug, row["addresses__prefix"])))
     default = next((each.slug for each in known.values() if each.is_default), DEFAULT_SCOPE)
-    return Held(policies, at, known, AddressBook.of(default, places))
+    book = AddressBook.of(default, places)
+    return Held(policies, at, known, book, Policy(exemptions=kinds))
 
 
 def _ask(holder: Holder) -> Held:

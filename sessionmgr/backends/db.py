@@ -17,6 +17,7 @@ from django.db.models import Model
 from sessionmgr import clock, sources
 from sessionmgr.backends.door import Door
 from sessionmgr.conf import conf
+from sessionmgr.core.clients import BROWSER
 from sessionmgr.core.reasons import EndReason
 from sessionmgr.enforcement import ProviderSignIn, end, rekey, start
 from sessionmgr.models import UserSession, database, payloads
@@ -145,12 +146,14 @@ class SessionStore(Door):
     def authenticated_again(self) -> None:
         """Start both clocks anew under a new key: the user has given credentials again (R8).
 
-        Who came by another way than before, as the same user, gets a session of its own (I7).
+        Who came by another way than before, as the same user, gets a session of its own (I7):
+        by another identity, or through another kind of client.
         """
         if self._ledger_id is None or self.judgement is None:
             return
-        identity_id = None if self.provider is None else self.provider.identity_id
-        if identity_id == self.judgement.identity_id:
+        came_by = (self.judgement.identity_id, self.judgement.client_class)
+        comes_by = (None, BROWSER) if self.provider is None else self.provider.way
+        if comes_by == came_by:
             self._rekey(authenticated_again=True)
         else:
             self._begin_anew()

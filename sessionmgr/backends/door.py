@@ -20,7 +20,8 @@ from sessionmgr import leases, sources
 from sessionmgr.backends.people import Person, joins_plainly, person_behind
 from sessionmgr.backends.statement import Found, LedgerRow, find
 from sessionmgr.conf import conf
-from sessionmgr.core.decision import Decision, Lease, SessionState, decide
+from sessionmgr.core.clients import BROWSER, NOTHING
+from sessionmgr.core.decision import Decision, Lease, SessionState, decide, lives_by_lease
 from sessionmgr.core.policy import Policy
 from sessionmgr.core.reasons import EndReason, Outcome, PolicySource
 from sessionmgr.enforcement import Judgement, end
@@ -47,6 +48,7 @@ class Door(DatabaseSessionStore):
     ``unavailable``: the database did not answer.
     ``needs_browser``: only a visit to the provider can tell whether the session may go on.
     ``is_suspended``: until that is known it opens nothing; it has not ended.
+    ``needs_token``: no visit can tell, but an access token of the session's kind of client.
     """
 
     judgement: Judgement | None = None
@@ -55,6 +57,7 @@ class Door(DatabaseSessionStore):
     has_forgotten_cookie = False
     needs_browser = False
     is_suspended = False
+    needs_token = False
 
     #: Which scope the request is for; ``None``: loaded without a request, and so in no scope.
     scope_source: Callable[[], str] | None = None
@@ -138,6 +141,7 @@ class Door(DatabaseSessionStore):
             standing=person.standing,
             lease=_lease_of(ledger),
             payload_expires_at=_limit_of_host(payload, found),
+            exemption=policy.exemptions.get(ledger.client_class, NOTHING),
         )
         decision = decide(policy, state, found.now)
         if decision.is_live and state.lease is not None:
@@ -147,7 +151,8 @@ class Door(DatabaseSessionStore):
                 if outcome in SETTLED:
                     return None
                 if outcome is Outcome.NEEDS_BROWSER:
-                    self.is_suspended = _lives_by_lease(policy, state)
+                    self.needs_token = ledger.client_class != BROWSER
+                    self.is_suspended = self.needs_token or lives_by_lease(policy, state)
                     self.needs_browser = not self.is_suspended
                 if self.is_suspended:
                     return self._refuse(None)
@@ -166,6 +171,7 @@ class Door(DatabaseSessionStore):
                 policy=policy,
                 decision=decision,
                 identity_id=ledger.identity_id,
+                client_class=ledger.client_class,
             )
             return payload
         still = _what_must_still_be(policy, decision)
@@ -264,11 +270,6 @@ def _lease_of(ledger: LedgerRow) -> Lease | None:
         lifetime=conf.SESSIONMGR_IDENTITY_LIFETIME,
         grace=conf.SESSIONMGR_OUTAGE_GRACE,
     )
-
-
-def _lives_by_lease(policy: Policy, state: SessionState) -> bool:
-    """Return whether the provider's time policy is in force, and not a length of ours (R7)."""
-    return policy.max_age is None and state.policy_source is PolicySource.PROVIDER
 
 
 def _what_must_still_be(policy: Policy, decision: Decision) -> Q:

@@ -42,6 +42,7 @@ LEDGER_COLUMNS = (
     "lease_valid_until",
     "lease_failed_at",
     "stays_signed_in",
+    "client_class",
 )
 
 
@@ -62,6 +63,7 @@ class LedgerRow(NamedTuple):
     lease_valid_until: datetime | None
     lease_failed_at: datetime | None
     stays_signed_in: bool
+    client_class: str
 
 
 class Found(NamedTuple):

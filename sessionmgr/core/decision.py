@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
+from sessionmgr.core.clients import NOTHING, ClientExemption
 from sessionmgr.core.policy import FALLBACK_LENGTH, Policy
 from sessionmgr.core.reasons import (
     REASON_OF_STANDING,
@@ -56,7 +57,10 @@ class Lease:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SessionState:
-    """What the ledger, the payload and the user record say about one session."""
+    """What the ledger, the payload and the user record say about one session.
+
+    ``exemption``: what its kind of client is exempt from by the policy in force (R9).
+    """
 
     authenticated_at: datetime
     last_activity_at: datetime
@@ -64,6 +68,7 @@ class SessionState:
     standing: Standing = Standing.GOOD
     lease: Lease | None = None
     payload_expires_at: datetime | None = None
+    exemption: ClientExemption = NOTHING
     ended_reason: EndReason | None = None
 
 
@@ -147,22 +152,37 @@ def decide(policy: Policy, session: SessionState, now: datetime) -> Decision:
 
 def limits_of(policy: Policy, session: SessionState) -> list[Limit]:
     """Return each limit in force on ``session``, the administrator's own ones first."""
+    exempt = session.exemption
+    began, used = session.authenticated_at, session.last_activity_at
     limits = []
     if policy.max_age is not None:
-        limits.append(Limit(EndReason.SESSION_LENGTH, session.authenticated_at + policy.max_age))
+        ends_at = exempt.length_until(began + policy.max_age)
+        limits.append(Limit(EndReason.SESSION_LENGTH, ends_at))
+    if exempt.ceiling is not None:
+        limits.append(Limit(EndReason.SESSION_LENGTH, began + exempt.ceiling))
     if policy.max_idle is not None:
-        limits.append(Limit(EndReason.INACTIVITY, session.last_activity_at + policy.max_idle))
+        limits.append(Limit(EndReason.INACTIVITY, exempt.idle_until(used + policy.max_idle)))
     if session.policy_source is PolicySource.FALLBACK or session.lease is None:
-        limits.append(Limit(EndReason.FALLBACK_LIMIT, session.authenticated_at + FALLBACK_LENGTH))
-    elif policy.max_age is None:
+        ends_at = exempt.length_until(began + FALLBACK_LENGTH)
+        limits.append(Limit(EndReason.FALLBACK_LIMIT, ends_at))
+    elif lives_by_lease(policy, session):
         limits.extend(_limits_of_lease(session.lease))
     if session.payload_expires_at is not None:
         limits.append(Limit(EndReason.HOST_EXPIRY, session.payload_expires_at))
     return limits
 
 
+def lives_by_lease(policy: Policy, session: SessionState) -> bool:
+    """Return whether the provider's own time policy is in force on ``session``.
+
+    A maximum of ours replaces it (R7), but not for a client that is exempt from that maximum.
+    """
+    is_replaced = policy.max_age is not None and not session.exemption.from_session_length
+    return session.policy_source is PolicySource.PROVIDER and not is_replaced
+
+
 def _limits_of_lease(lease: Lease) -> Iterator[Limit]:
-    """Yield the provider's own time limits; a maximum of ours replaces them (R7)."""
+    """Yield the provider's own time limits."""
     if lease.is_unreachable:
         yield Limit(EndReason.LEASE_EXPIRED, lease.holds_until)
     yield Limit(EndReason.IDENTITY_LIFETIME, lease.lapses_at)

@@ -1,9 +1,11 @@
 """The limits an administrator sets, their bounds, and what is wrong with a set of them."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
 from typing import NamedTuple
+
+from sessionmgr.core.clients import Exemptions, any_is_looser
 
 MINUTE = timedelta(minutes=1)
 
@@ -16,7 +18,8 @@ class Policy:
     """Limits on one signed-in session, as stored on the System Settings page (R10, R11).
 
     A switched-off group keeps its values, which stay valid but are not in force: read
-    ``max_age`` and ``max_idle``, which are ``None`` when nothing is enforced.
+    ``max_age`` and ``max_idle``, which are ``None`` when nothing is enforced. ``exemptions``: the
+    kinds of client that the timers do not bind (R9), by their short names.
     """
 
     custom_length: bool = False
@@ -26,6 +29,7 @@ class Policy:
     inactivity_duration: timedelta = 30 * MINUTE
     inactivity_warning: timedelta = 5 * MINUTE
     version: int = 0
+    exemptions: Exemptions = field(default_factory=dict, hash=False)
 
     @property
     def max_age(self) -> timedelta | None:
@@ -81,9 +85,9 @@ def problems(policy: Policy) -> list[Problem]:
         if not bounds.least <= getattr(policy, field) <= bounds.most
     }
     found = [Problem(field, Code.OUT_OF_RANGE) for field in BOUNDS if field in outside]
-    for field, other in joint_rules(policy):
-        if not {field, other} & outside and getattr(policy, field) >= getattr(policy, other):
-            found.append(Problem(field, Code.NOT_BELOW, other))
+    for lower, other in joint_rules(policy):
+        if not {lower, other} & outside and getattr(policy, lower) >= getattr(policy, other):
+            found.append(Problem(lower, Code.NOT_BELOW, other))
     return found
 
 
@@ -100,7 +104,11 @@ def joint_rules(policy: Policy) -> list[tuple[str, str]]:
 
 def is_looser(new: Policy, old: Policy) -> bool:
     """Return whether some session could outlive its ``old`` deadline under ``new`` (I4)."""
-    return _longer(new.max_age, old.max_age) or _longer(new.max_idle, old.max_idle)
+    return (
+        _longer(new.max_age, old.max_age)
+        or _longer(new.max_idle, old.max_idle)
+        or any_is_looser(new.exemptions, old.exemptions)
+    )
 
 
 def _longer(new: timedelta | None, old: timedelta | None) -> bool:

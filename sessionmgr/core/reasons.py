@@ -57,6 +57,7 @@ class LeaseSource(StrEnum):
     REFRESH = "refresh"
     INTROSPECTION = "introspection"
     SILENT = "silent"
+    ACCESS_TOKEN = "access_token"  # noqa: S105 # nosec B105 - what confirmed it
 
 
 class Outcome(StrEnum):

@@ -77,7 +77,9 @@ def wish_of(request: HttpRequest, back: str) -> Wish | None:
     row = session.presented_row() if is_there else None
     prompt = request.GET.get("prompt", "")
     if prompt == "none":
-        if row is None:
+        # Of another kind of client only its own access token tells.
+        is_browser = not session.needs_token and (judged is None or not judged.client_class)
+        if row is None or not is_browser:
             return None
         tokens = grants.read(row, using=database())
         return Wish(

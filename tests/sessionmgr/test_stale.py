@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import NamedTuple
 
 import pytest
 from django.contrib.sessions.models import Session
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
+from sessionmgr.core.clients import NOTHING, ClientExemption
 from sessionmgr.core.decision import Lease, SessionState, decide, limits_of
 from sessionmgr.core.policy import FALLBACK_LENGTH, Policy
 from sessionmgr.core.reasons import PolicySource
@@ -19,6 +22,7 @@ from tests.sessionmgr.ledger import end_of, session_of
 TICK = timedelta(microseconds=1)
 DAY = timedelta(days=1)
 LIFETIME = timedelta(days=90)
+CLASSES = ("mail", "mobile")
 BEGIN = datetime(2026, 3, 1, 12, 0, 0, 500_000, tzinfo=UTC)
 
 
@@ -31,6 +35,17 @@ def spans(most: timedelta) -> st.SearchStrategy[timedelta]:
 
 
 @st.composite
+def exemptions(draw: st.DrawFn) -> ClientExemption:
+    return ClientExemption(
+        client_id="whichever",
+        expires_at=BEGIN + draw(spans(3 * DAY)),
+        from_session_length=draw(st.booleans()),
+        from_inactivity=draw(st.booleans()),
+        ceiling=draw(st.none() | spans(2 * DAY)),
+    )
+
+
+@st.composite
 def policies(draw: st.DrawFn) -> Policy:
     return Policy(
         custom_length=draw(st.booleans()),
@@ -38,7 +53,22 @@ def policies(draw: st.DrawFn) -> Policy:
         max_session_length=draw(st.just(FALLBACK_LENGTH) | spans(2 * DAY)),
         inactivity_enabled=draw(st.booleans()),
         inactivity_duration=draw(spans(DAY)),
+        exemptions=draw(st.dictionaries(st.sampled_from(CLASSES), exemptions())),
     )
+
+
+class Client(NamedTuple):
+    """A session, and the kind of client that began it."""
+
+    state: SessionState
+    kind: str = ""
+
+    def under(self, policy: Policy) -> SessionState:
+        return replace(self.state, exemption=policy.exemptions.get(self.kind, NOTHING))
+
+
+def clients() -> st.SearchStrategy[Client]:
+    return st.builds(Client, states(), st.sampled_from(("", *CLASSES)))
 
 
 @st.composite
@@ -57,8 +87,10 @@ def states(draw: st.DrawFn) -> SessionState:
     )
 
 
-def store(state: SessionState) -> UserSession:
+def store(client: Client) -> UserSession:
+    state, kind = client
     return session_of(
+        client_class=kind,
         at=state.authenticated_at,
         age=timedelta(),
         idle=state.authenticated_at - state.last_activity_at,
@@ -88,28 +120,27 @@ EXAMPLES = settings(
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 MINUTES = Policy(custom_length=True, inactivity_enabled=True)
+JUST_BEGUN = SessionState(authenticated_at=BEGIN, last_activity_at=BEGIN)
 
 
 @EXAMPLES
-@given(policy=policies(), state=states())
-@example(policy=MINUTES, state=SessionState(authenticated_at=BEGIN, last_activity_at=BEGIN))
-def test_stale_is_what_decide_ends(
-    same_database: None, policy: Policy, state: SessionState
-) -> None:
+@given(policy=policies(), client=clients())
+@example(policy=MINUTES, client=Client(JUST_BEGUN))
+def test_stale_is_what_decide_ends(same_database: None, policy: Policy, client: Client) -> None:
     clear_up()
-    row = store(state)
+    row, state = store(client), client.under(policy)
     for now in instants(policy, state):
         found = UserSession.objects.filter(pk=row.pk).stale(policy, now).exists()
         assert found is not decide(policy, state, now).is_live, now
 
 
 @EXAMPLES
-@given(policy=policies(), state=states())
+@given(policy=policies(), client=clients())
 def test_a_query_gives_the_reason_of_decide(
-    same_database: None, policy: Policy, state: SessionState
+    same_database: None, policy: Policy, client: Client
 ) -> None:
     clear_up()
-    row = store(state)
+    row, state = store(client), client.under(policy)
     found = UserSession.objects.annotate(reason=reason_of(policy)).values_list("reason", flat=True)
     for now in instants(policy, state):
         reason = decide(policy, state, now).reason
@@ -117,20 +148,21 @@ def test_a_query_gives_the_reason_of_decide(
 
 
 @EXAMPLES
-@given(policy=policies(), crowd=st.lists(states(), min_size=1, max_size=8), data=st.data())
+@given(policy=policies(), crowd=st.lists(clients(), min_size=1, max_size=8), data=st.data())
 def test_the_sweep_ends_what_decide_ends_for_the_same_reason(
-    same_database: None, policy: Policy, crowd: list[SessionState], data: st.DataObject
+    same_database: None, policy: Policy, crowd: list[Client], data: st.DataObject
 ) -> None:
     clear_up()
-    rows = [store(state) for state in crowd]
-    now = data.draw(st.sampled_from([at for state in crowd for at in instants(policy, state)]))
+    rows = [store(client) for client in crowd]
+    states = [client.under(policy) for client in crowd]
+    now = data.draw(st.sampled_from([at for state in states for at in instants(policy, state)]))
     ended = sweep_scope("main", policy, now=now, using="default", chunk=3)
-    reasons = [decide(policy, state, now).reason for state in crowd]
+    reasons = [decide(policy, state, now).reason for state in states]
     assert [end_of(row)[1] for row in rows] == [reason or "" for reason in reasons]
     assert ended.total() == sum(reason is not None for reason in reasons)
     left = set(Session.objects.values_list("session_key", flat=True))
     payloads = [
-        (row, state) for row, state in zip(rows, crowd, strict=True) if state.payload_expires_at
+        (row, state) for row, state in zip(rows, states, strict=True) if state.payload_expires_at
     ]
     for row, state in payloads:
         assert (row.session_id in left) is decide(policy, state, now).is_live

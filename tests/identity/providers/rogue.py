@@ -158,6 +158,22 @@ class Rogue:
         claims = changed(usual, {**forged, **changes}, self.now)
         return token(claims, self.keys[-1], "logout+jwt", self.client_secret, forgery)
 
+    def access_token(self, **changes: Any) -> str:
+        """Return an access token of RFC 9068 for ``person``, as another client was given it."""
+        usual = {
+            "iss": self.issuer,
+            "sub": subject(self.person),
+            "aud": self.client_id,
+            "client_id": "another-client",
+            "iat": self.now,
+            "exp": self.now + 300,
+            "jti": secrets.token_hex(8),
+        }
+        typ = changes.pop("typ", "at+jwt")
+        forgery = changes.pop("forgery", None)
+        claims = changed(usual, changes, self.now)
+        return token(claims, self.keys[-1], typ, self.client_secret, forgery)
+
     def fault(self, endpoint: str, mode: str, times: int | None = None) -> None:
         """Have ``endpoint`` fail by a name of ``faults``: always, or so many times."""
         assert endpoint in (*ENDPOINTS, "discovery"), endpoint
