@@ -55,9 +55,9 @@ LEDGER_SQL = """
     INSERT INTO sessionmgr_usersession (
         session_key, key_hash, user_id, scope, state, policy_source, fallback_reason, started_at,
         authenticated_at, last_activity_at, activity_bucket, ended_reason, provider_sid,
-        stays_signed_in, lease_source, generation)
+        stays_signed_in, lease_source, generation, client_class)
     SELECT key, sha256(key::bytea), i % 100000, 'main', 'live', 'fallback', 'no_provider_policy',
-        began, began, used, floor(extract(epoch FROM used) / 600), '', '', false, '', 0
+        began, began, used, floor(extract(epoch FROM used) / 600), '', '', false, '', 0, ''
     FROM made ORDER BY i
 """
 EXPIRE_SQL = """
