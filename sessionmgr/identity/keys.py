@@ -64,7 +64,7 @@ def _usable(keys: Sequence[Mapping[str, Any]], algorithm: Any) -> Iterator[PyJWK
     for key in keys:
         try:
             made = PyJWK(dict(key), algorithm=algorithm)
-        except Exception:  # Whatever its numbers trip over, it is no key.  # noqa: S112
+        except Exception:  # Whatever its numbers trip over, it is no key.  # noqa: S112 # nosec B112
             continue
         if key["kty"] != "RSA" or made.key.key_size >= RSA_BITS:
             yield made

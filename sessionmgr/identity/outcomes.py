@@ -61,7 +61,7 @@ class Denial(StrEnum):
     ACCOUNT_SELECTION_REQUIRED = "account_selection_required"
     ACCESS_DENIED = "access_denied"
     #: The userinfo endpoint refuses the access token.
-    INVALID_TOKEN = "invalid_token"  # noqa: S105 - an error code
+    INVALID_TOKEN = "invalid_token"  # noqa: S105 # nosec B105 - an error code
     #: Introspection says ``active: false``.
     INACTIVE = "inactive"
 
