@@ -10,7 +10,7 @@ DATA ?= var/demo
 REQUIRE ?=
 export PORT IDP_PORT DATA REQUIRE
 
-.PHONY: demo test lint format messages bench-request bench-sweep bench-outage test-races test-model pictures clean
+.PHONY: demo test lint format messages bench-logout bench-outage bench-request bench-sweep test-races test-model pictures clean
 
 demo: $(VENV)/.runs
 	@$(BIN)/python -m sessionmgr.project.demo
@@ -39,6 +39,9 @@ messages: $(VENV)/.runs
 # Minutes each, so not part of `make test`; docs/explanation holds the results.
 bench-request: $(VENV)/.tests
 	@$(BIN)/python -m benchmarks.request
+
+bench-logout: $(VENV)/.tests
+	@$(BIN)/python -m benchmarks.logout
 
 bench-sweep: $(VENV)/.tests
 	@$(BIN)/python -m benchmarks.sweep

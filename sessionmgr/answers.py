@@ -1,6 +1,6 @@
 """What a request gets that is not, or no longer, signed in: the right answer for who asks."""
 
-from enum import Enum
+from enum import Enum, StrEnum
 from http import HTTPStatus
 from urllib.parse import urlencode, urlsplit
 
@@ -15,8 +15,10 @@ from django.http import (
 from django.shortcuts import resolve_url
 from django.urls import NoReverseMatch, reverse
 from django.utils.cache import add_never_cache_headers
+from django.utils.functional import Promise
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from sessionmgr.activity import SAFE_METHODS
 from sessionmgr.conf import conf
@@ -161,6 +163,37 @@ def problem(reason: EndReason | None, where: str) -> HttpResponse:
     # RFC 9110 asks every 401 for a challenge; no browser opens a password box for this one.
     response["WWW-Authenticate"] = 'Session realm="sign-in"'
     return response
+
+
+class TokenError(StrEnum):
+    """Why a request is refused that should bring an access token (RFC 6750, 3.1)."""
+
+    #: None came, of which the RFC wants nothing said.
+    MISSING = "token_required"
+    INVALID = "invalid_token"
+    SCOPE = "insufficient_scope"
+
+
+def token_refused(error: TokenError, scope: str = "") -> HttpResponse:
+    """Return 401, or 403 where the token is good but allows less than ``scope``."""
+    is_good = error is TokenError.SCOPE
+    status = HTTPStatus.FORBIDDEN if is_good else HTTPStatus.UNAUTHORIZED
+    title = str(TOKEN_ERRORS[error])
+    body = {"type": "about:blank", "title": title, "status": status, "code": error}
+    response = JsonResponse(body, status=status, content_type="application/problem+json")
+    said = {} if error is TokenError.MISSING else {"error": error.value, "scope": scope}
+    challenge = ", ".join(f'{name}="{value}"' for name, value in said.items() if value)
+    response["WWW-Authenticate"] = f"Bearer {challenge}".strip()
+    response["Cache-Control"] = "no-store"
+    response.sessionmgr_final = True  # type: ignore[attr-defined]
+    return response
+
+
+TOKEN_ERRORS: dict[TokenError, str | Promise] = {
+    TokenError.MISSING: gettext_lazy("An access token is needed here."),
+    TokenError.INVALID: gettext_lazy("The access token is not valid here."),
+    TokenError.SCOPE: gettext_lazy("The access token does not allow this."),
+}
 
 
 def _next_page(reason: EndReason | None, back: str) -> str:

@@ -181,6 +181,8 @@ RULES: dict[str, tuple[Callable[[Any], bool], str]] = {
         lambda value: type(value) is int and value >= 1,
         "a whole number of days, 1 or more",
     ),
+    "SESSIONMGR_API_AUDIENCE": (lambda value: isinstance(value, str), "a text"),
+    "SESSIONMGR_BEARER_CHECK": (lambda value: isinstance(value, bool), "True or False"),
     "SESSIONMGR_HTMX_REDIRECT": (lambda value: isinstance(value, bool), "True or False"),
     "SESSIONMGR_COVERAGE_REPORT": (lambda value: isinstance(value, bool), "True or False"),
 }

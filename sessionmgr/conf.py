@@ -112,6 +112,11 @@ class Settings:
         return getattr(settings, "SESSIONMGR_STAY_SIGNED_IN_CLAIM", "signin_state")
 
     @property
+    def SESSIONMGR_BEARER_CHECK(self) -> bool:
+        """Whether a bearer token beside a session must be the same person's (R16)."""
+        return getattr(settings, "SESSIONMGR_BEARER_CHECK", True)
+
+    @property
     def SESSIONMGR_COVERAGE_REPORT(self) -> bool:
         """Whether signed-in pages without the warning are noted for the administrators."""
         return getattr(settings, "SESSIONMGR_COVERAGE_REPORT", False)

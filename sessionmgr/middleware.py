@@ -19,11 +19,13 @@ from django.http import HttpRequest, HttpResponseBase
 from django.utils.cache import patch_cache_control
 from django.utils.functional import SimpleLazyObject
 
-from sessionmgr import answers, coverage, held, sources
+from sessionmgr import answers, bearers, coverage, held, sources
 from sessionmgr.activity import is_activity, resolution
 from sessionmgr.backends.db import SessionStore
 from sessionmgr.backends.door import SessionUnavailableError
-from sessionmgr.enforcement import Judgement
+from sessionmgr.conf import conf
+from sessionmgr.core.reasons import EndReason
+from sessionmgr.enforcement import Judgement, judgement_of
 from sessionmgr.models import UserSession, database
 from sessionmgr.protocol import server_timing
 
@@ -75,11 +77,22 @@ class SessionEnforcementMiddleware:
             request.auser = partial(auser_of, request)
 
     def process_view(self, request: HttpRequest, *view: Any) -> HttpResponseBase | None:
-        """Let a form that was held be sent once; here the CSRF check is through."""
+        """Refuse a token of somebody else (R16), and let a form that was held be sent once.
+
+        Here the CSRF check is through.
+        """
+        if bearers.token_in(request) is not None:
+            refusal = check_bearer(request, view[0])
+            if refusal is not None:
+                return refusal
         return held.spend(request) if held.is_send(request) else None
 
     async def aprocess_view(self, request: HttpRequest, *view: Any) -> HttpResponseBase | None:
         """See process_view()."""
+        if bearers.token_in(request) is not None:
+            refusal = await sync_to_async(check_bearer)(request, view[0])
+            if refusal is not None:
+                return refusal
         return await sync_to_async(held.spend)(request) if held.is_send(request) else None
 
     def process_exception(
@@ -165,6 +178,40 @@ async def auser_of(request: HttpRequest) -> Any:
         user = session.verified_user() or await auth.aget_user(request)
         request._acached_user = user  # type: ignore[attr-defined]
     return request._acached_user  # type: ignore[attr-defined]
+
+
+def check_bearer(request: HttpRequest, view: Any) -> HttpResponseBase | None:
+    """Return the refusal of an access token that does not go with the session, if it does not.
+
+    Only a session that began at the provider says whose token it must be. A request that is
+    refused is no activity.
+    """
+    session = getattr(request, "session", None)
+    if not (conf.SESSIONMGR_BEARER_CHECK and isinstance(session, SessionStore)):
+        return None
+    if hasattr(view, "sessionmgr_judges_bearer"):
+        return None
+    judged = judgement_of(request)
+    if judged is None or judged.identity_id is None:
+        return None
+    audience = getattr(view, "sessionmgr_audience", "")
+    verdict = bearers.judge(bearers.token_in(request) or "", audience, judged)
+    if verdict is bearers.Verdict.SAME:
+        return None
+    request.sessionmgr_passive = True  # type: ignore[attr-defined]
+    if verdict is bearers.Verdict.UNREACHABLE:
+        return answers.unavailable(request)
+    if verdict is bearers.Verdict.INVALID:
+        return answers.token_refused(answers.TokenError.INVALID)
+    session.drop()
+    session.forget_cookie()
+    # Nobody who brings a token by hand is on the way to a page.
+    response = answers.problem(
+        EndReason.IDENTITY_MISMATCH, answers.sign_in_url(answers.referring_path(request))
+    )
+    response["Cache-Control"] = "no-store"
+    response.sessionmgr_final = True  # type: ignore[attr-defined]
+    return response
 
 
 def answer_for(

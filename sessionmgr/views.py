@@ -150,16 +150,21 @@ def sign_out(request: HttpRequest) -> HttpResponse:
 @require_safe
 def signed_out(request: HttpRequest) -> HttpResponse:
     """Say why, and offer the way back in; whatever the query says, it stays on this site."""
-    given = request.GET.get("reason", "")
+    # A provider at which somebody has signed out sends its answer along with the way back.
+    is_back = "state" in request.GET
+    given = EndReason.SIGNED_OUT.value if is_back else request.GET.get("reason", "")
     reason = EndReason(given) if given in set(EndReason) else None
     back = answers.safe_path(request, request.GET.get("next", ""))
+    provider_sign_out_url = answers.provider_url(answers.PROVIDER_SIGN_OUT)
     context = {
         "reason": reason,
         "told": told(reason),
         "sign_in_url": answers.sign_in_url(back),
         "is_held": held.is_held_page(back),
-        "provider_sign_out_url": answers.provider_url(answers.PROVIDER_SIGN_OUT),
+        "provider_sign_out_url": "" if is_back else provider_sign_out_url,
         "provider_name": conf.SESSIONMGR_PROVIDER_NAME,
+        # The provider was to be told, and could not be.
+        "is_untold": request.GET.get("provider") == "untold",
     }
     return render(request, "sessionmgr/signed_out.html", context)
 

@@ -27,6 +27,7 @@ from django.views.decorators.http import require_POST
 from sessionmgr import clock, protocol, sources
 from sessionmgr.activity import passive
 from sessionmgr.backends.db import SessionStore
+from sessionmgr.bearers import token_in
 from sessionmgr.conf import conf
 from sessionmgr.core.clients import class_proven_by
 from sessionmgr.core.reasons import NO_CREDENTIALS_AFTER, LeaseSource
@@ -57,7 +58,7 @@ class Refused(Exception):  # noqa: N818 - it reads as what it tells
 
 
 @dataclass(frozen=True, slots=True)
-class Bearer:
+class Proof:
     """Whom and which kind of client a valid token proves, and when the provider said so."""
 
     claims: AccessClaims
@@ -78,11 +79,11 @@ class Bearer:
 def client_session(request: HttpRequest) -> HttpResponse:
     """Start a session of the token's kind (201), or renew the lease of the one there is (200)."""
     try:
-        bearer = bearer_of(request)
+        proof = proof_of(request)
         along = session_along(request)
         if along is None:
-            return told(request, started(request, bearer), HTTPStatus.CREATED)
-        renew(along, bearer)
+            return told(request, started(request, proof), HTTPStatus.CREATED)
+        renew(along, proof)
         return told(request, cast(str, along.session_id), HTTPStatus.OK)
     except Refused as refused:
         return refusal(refused)
@@ -90,19 +91,23 @@ def client_session(request: HttpRequest) -> HttpResponse:
         return no_keys(error)
 
 
-def bearer_of(request: HttpRequest) -> Bearer:
+# For the middleware, which compares a token with the session it comes beside: done here.
+client_session.sessionmgr_judges_bearer = True  # type: ignore[attr-defined]
+
+
+def proof_of(request: HttpRequest) -> Proof:
     """Return what the request's access token proves."""
-    scheme, _space, token = request.headers.get("Authorization", "").partition(" ")
-    if scheme.lower() != "bearer" or not token.strip():
+    token = token_in(request)
+    if not token:
         raise Refused(HTTPStatus.UNAUTHORIZED, "token_required", _("An access token is required."))
     config = provider_config()
     if config is None:
         invalid("no_provider")
     now = clock.now(database())
-    claims = read(token.strip(), config, now)
+    claims = read(token, config, now)
     name = class_of(claims, config, request, now)
     issued_at = min(now, datetime.fromtimestamp(cast(int, claims.iat), UTC))
-    return Bearer(claims, name, issued_at, now)
+    return Proof(claims, name, issued_at, now)
 
 
 def read(token: str, config: ProviderConfig, now: datetime) -> AccessClaims:
@@ -152,12 +157,12 @@ def session_along(request: HttpRequest) -> UserSession | None:
     return None if session_id is None else live.filter(pk=session_id).first()
 
 
-def renew(along: UserSession, bearer: Bearer) -> None:
+def renew(along: UserSession, proof: Proof) -> None:
     """Renew the lease of a session of the same person and kind of client.
 
     Nothing happens to one of another kind; one of another person ends (R16).
     """
-    if along.client_class != bearer.client_class:
+    if along.client_class != proof.client_class:
         raise Refused(
             HTTPStatus.FORBIDDEN,
             "other_session",
@@ -165,25 +170,25 @@ def renew(along: UserSession, bearer: Bearer) -> None:
         )
     using = database()
     identity = along.identity
-    if identity is None or (identity.issuer, identity.subject) != bearer.person:
-        health.end_for_other_person(along.pk, bearer.claims.issuer, using=using)
+    if identity is None or (identity.issuer, identity.subject) != proof.person:
+        health.end_for_other_person(along.pk, proof.claims.issuer, using=using)
         raise Refused(
             HTTPStatus.FORBIDDEN,
             "identity_mismatch",
             _("The access token is somebody else's. The session has ended."),
         )
-    lease = lease_columns(bearer.issued_at, renewal.interval_of(None), LeaseSource.ACCESS_TOKEN)
+    lease = lease_columns(proof.issued_at, renewal.interval_of(None), LeaseSource.ACCESS_TOKEN)
     rows = UserSession.objects.using(using).live().filter(pk=along.pk)
     with transaction.atomic(using=using):
-        older = rows.filter(lease_checked_at__lt=bearer.issued_at)
+        older = rows.filter(lease_checked_at__lt=proof.issued_at)
         if lease and older.update(renewing_until=None, generation=F("generation") + 1, **lease):
-            renewal.keep_payload(along.pk, bearer.at, using=using)
+            renewal.keep_payload(along.pk, proof.at, using=using)
 
 
-def started(request: HttpRequest, bearer: Bearer) -> str:
+def started(request: HttpRequest, proof: Proof) -> str:
     """Start a session of the token's person and kind; return its key."""
-    identity = identity_of(bearer)
-    if are_too_old(identity, bearer):
+    identity = identity_of(proof)
+    if are_too_old(identity, proof):
         raise Refused(
             HTTPStatus.UNAUTHORIZED,
             "credentials_required",
@@ -193,21 +198,21 @@ def started(request: HttpRequest, bearer: Bearer) -> str:
     session = cast(SessionStore, request.session)
     session.provider = ProviderSignIn(
         identity_id=identity.pk,
-        at=bearer.at,
+        at=proof.at,
         interval=renewal.interval_of(None),
-        sid=sid_in(bearer.claims),
+        sid=sid_in(proof.claims),
         source=LeaseSource.ACCESS_TOKEN,
-        client_class=bearer.client_class,
-        confirmed_at=bearer.issued_at,
+        client_class=proof.client_class,
+        confirmed_at=proof.issued_at,
     )
     auth.login(request, identity.user, backend=PATH)
     session.save_early()
     return cast(str, session.session_key)
 
 
-def identity_of(bearer: Bearer) -> FederatedIdentity:
+def identity_of(proof: Proof) -> FederatedIdentity:
     """Return the person, whom this site must know already, and let in."""
-    issuer, subject = bearer.person
+    issuer, subject = proof.person
     rows = FederatedIdentity.objects.using(database()).select_related("user")
     identity = rows.filter(issuer=issuer, subject=subject).first()
     if identity is None:
@@ -221,18 +226,18 @@ def identity_of(bearer: Bearer) -> FederatedIdentity:
     return identity
 
 
-def are_too_old(identity: FederatedIdentity, bearer: Bearer) -> bool:
+def are_too_old(identity: FederatedIdentity, proof: Proof) -> bool:
     """Return whether the person's last session of this kind ended after they gave credentials.
 
     Of a provider that does not tell when that was, a token made after the end is believed.
     """
     ends = UserSession.objects.using(database()).filter(
-        identity=identity, client_class=bearer.client_class, state=State.ENDED
+        identity=identity, client_class=proof.client_class, state=State.ENDED
     )
     demanding = ends.exclude(ended_reason__in=NO_CREDENTIALS_AFTER)
     since: datetime | None = demanding.aggregate(at=Max("ended_at"))["at"]
-    told_at = bearer.claims.auth_time
-    given_at = bearer.issued_at if told_at is None else datetime.fromtimestamp(told_at, UTC)
+    told_at = proof.claims.auth_time
+    given_at = proof.issued_at if told_at is None else datetime.fromtimestamp(told_at, UTC)
     return since is not None and given_at <= since
 
 

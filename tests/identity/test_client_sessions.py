@@ -151,7 +151,6 @@ FORGED = {
     "user-agent": {"User-Agent": "Mozilla/5.0 (CE for Outlook) MSIE WPF"},
     "client-class": {"X-Client-Class": "mobile"},
     "client-id": {"X-Client-Id": MOBILE, "X-Client-Type": "mobile"},
-    "bearer": {"Authorization": "Bearer mobile"},
 }
 
 

@@ -83,6 +83,8 @@ def test_the_middleware_must_come_after_authentication(settings: Any) -> None:
         ("SESSIONMGR_PASSIVE_PATHS", ["/a", [1], ["a"], None]),
         ("SESSIONMGR_IDENTITY_LIFETIME", [90, timedelta(), None]),
         ("SESSIONMGR_HISTORY_DAYS", [0, -1, "90", None, True]),
+        ("SESSIONMGR_API_AUDIENCE", [None, ["api"]]),
+        ("SESSIONMGR_BEARER_CHECK", [1, "yes", None]),
         ("SESSIONMGR_HTMX_REDIRECT", [1, "yes", None]),
         ("SESSIONMGR_COVERAGE_REPORT", [1, "yes", None]),
     ],

@@ -125,7 +125,10 @@ const configuration = {
     },
   },
   // Its own way to call out refuses the loopback, where all sites of the tests are.
-  fetch: (url, { dispatcher, ...options }) => fetch(url, options),
+  // No connection is kept, so that a site of a test may go once it has answered.
+  fetch: (url, { dispatcher, headers, ...options }) => fetch(
+    url, { ...options, headers: { ...headers, connection: 'close' } },
+  ),
   findAccount: async (ctx, sub) => {
     const user = userOf(sub);
     if (!user || user.disabled) return undefined;
