@@ -8,12 +8,14 @@ from django.utils.translation import gettext_lazy as _
 from django.utils.translation import pgettext_lazy
 
 from settings_app.models import Environment
+from settings_app.provider import is_there
 
 TABS: tuple[tuple[str, str | Promise], ...] = (
     ("general", _("General")),
     # With a context of its own: the admin's word for it is "story" in some languages.
     ("history", pgettext_lazy("tab", "History")),
     ("coverage", _("Coverage")),
+    ("provider", _("Identity provider")),
 )
 
 
@@ -30,4 +32,5 @@ def tabs_of(environment: Environment, current: str) -> list[Tab]:
     return [
         Tab(label, reverse(f"system_settings:{name}", args=[environment.slug]), name == current)
         for name, label in TABS
+        if name != "provider" or is_there()
     ]

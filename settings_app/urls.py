@@ -11,4 +11,5 @@ urlpatterns = [
     path("<slug:slug>/general/", views.general, name="general"),
     path("<slug:slug>/history/", views.history, name="history"),
     path("<slug:slug>/coverage/", views.coverage, name="coverage"),
+    path("<slug:slug>/provider/", views.provider, name="provider"),
 ]

@@ -1,4 +1,4 @@
-"""The pages: environments, the General tab of one, its history and coverage, and About."""
+"""The pages: environments, the General tab of one, what is told of it, and About."""
 
 from django.contrib import admin
 from django.contrib.auth.decorators import login_required
@@ -18,6 +18,7 @@ from settings_app.access import for_staff, may_change
 from settings_app.general import GeneralPage
 from settings_app.history import history_of, told_changes
 from settings_app.models import Environment, database
+from settings_app.provider import provider_context
 from settings_app.saving import stored_policy
 from settings_app.tabs import tabs_of
 from settings_app.words import policy_words
@@ -91,6 +92,22 @@ def coverage(request: HttpRequest, slug: str) -> HttpResponse:
         "pages": pages.order_by("-last_seen_at", "route")[:PER_PAGE],
     }
     return render(request, "settings_app/coverage.html", context)
+
+
+@require_safe
+@for_staff
+def provider(request: HttpRequest, slug: str) -> HttpResponse:
+    """Show whether the identity provider answers, and what live sessions live on."""
+    environment = _environment(slug)
+    context = {
+        **admin.site.each_context(request),
+        "title": _("System Settings"),
+        "subtitle": environment.name,
+        "environment": environment,
+        "tabs": tabs_of(environment, "provider"),
+        **provider_context(environment),
+    }
+    return render(request, "settings_app/provider.html", context)
 
 
 @never_cache
