@@ -55,10 +55,11 @@ test-races: $(VENV)/.tests
 test-model: $(VENV)/.tests
 	@$(BIN)/python -m pytest -m slow tests/sessionmgr
 
-# The documentation's pictures of the warning, from the tests that hold its looks.
+# The documentation's pictures, from the tests that hold the looks and walk the tutorial.
 pictures: $(VENV)/.tests
-	@mkdir -p docs/images/widget
+	@mkdir -p docs/images/widget docs/images/provider
 	@PICTURES=docs/images/widget $(BIN)/python -m pytest -q tests/browser/test_looks.py -k every_state
+	@TUTORIAL_PICTURES=docs/images/provider $(BIN)/python -m pytest -q tests/browser/test_provider.py
 
 clean:
 	rm -rf $(VENV) .venv313 node_modules build dist var .coverage* .*_cache

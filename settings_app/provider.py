@@ -4,8 +4,9 @@ Nobody is asked for it: it is what the processes have written down (R6).
 """
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
+from math import ceil
 from typing import Any
 
 from django.conf import settings
@@ -94,8 +95,8 @@ class State:
     is_mistake: bool = False
     since: datetime | None = None
     problem: str | Promise = ""
-    #: When it is asked again at the earliest; ``None``: with the next question.
-    next_try_at: datetime | None = None
+    #: In how many seconds it is asked again at the earliest; 0: with the next question.
+    next_try_in: int = 0
     recovered_at: datetime | None = None
 
 
@@ -129,14 +130,14 @@ def state_now(now: datetime | None = None) -> State:
     if found.unreachable_since is None:
         return State(name, recovered_at=found.recovered_at)
     at = clock.now(using) if now is None else now
-    later = found.next_try_at is not None and found.next_try_at > at
+    wait = timedelta() if found.next_try_at is None else found.next_try_at - at
     return State(
         name,
         is_failing=True,
         is_mistake=found.problem in set(Mistake),
         since=found.unreachable_since,
         problem=problem_words(found.problem),
-        next_try_at=found.next_try_at if later else None,
+        next_try_in=max(0, ceil(wait.total_seconds())),
         recovered_at=found.recovered_at,
     )
 

@@ -105,6 +105,8 @@ def provider(request: HttpRequest, slug: str) -> HttpResponse:
         "subtitle": environment.name,
         "environment": environment,
         "tabs": tabs_of(environment, "provider"),
+        # The page itself says it all.
+        "hides_provider_notice": True,
         **provider_context(environment),
     }
     return render(request, "settings_app/provider.html", context)

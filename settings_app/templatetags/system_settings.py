@@ -25,6 +25,8 @@ def identity_provider_notice(context: Context) -> dict[str, Any]:
     request = context.get("request")
     if not isinstance(request, HttpRequest) or hasattr(request, SHOWN):
         return {}
+    if context.get("hides_provider_notice"):
+        return {}
     if not (provider.is_there() and admin.site.has_permission(request) and may_view(request.user)):
         return {}
     state = provider.state_now()

@@ -110,7 +110,7 @@ def visitors(
     complaints = [complaint for person in made for complaint in person.complaints]
     for person in made:
         person.context.close()
-    assert complaints == []
+    assert complaints == [], "\n".join(complaints)
 
 
 @pytest.fixture
