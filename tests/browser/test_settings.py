@@ -9,7 +9,9 @@ import pytest
 from django.contrib.auth.models import User
 from playwright.sync_api import Page, expect
 
+from sessionmgr import clock
 from sessionmgr.core.policy import MINUTE, Policy
+from sessionmgr.models import ProviderHealth
 from settings_app import source
 from settings_app.models import Environment
 from settings_app.saving import Author, store, stored_policy
@@ -62,6 +64,23 @@ def test_page_is_accessible_and_fits_in_every_look(
     page.fill("[name=session_warning]", "9" * 300)
     page.click(SAVE)
     expect(page.locator(".settings [role=alert]")).to_have_count(2)
+    assert violations(page) == []
+    assert fits(page)
+
+
+@pytest.mark.parametrize("look", LOOKS)
+def test_what_is_told_of_the_provider_fits_in_every_look(
+    page_of: Callable[..., Page], admin: User, look: dict[str, Any], settings: Any
+) -> None:
+    settings.OIDC_ISSUER = "https://login.example.org"
+    now = clock.now("default")
+    ProviderHealth.objects.note_failure(settings.OIDC_ISSUER, "timeout", now, now)
+    page = page_of(admin, bypass_csp=True, **look)
+    expect(page.locator(".messagelist")).to_have_count(1)
+    assert violations(page) == []
+    assert fits(page)
+    page.locator(".messagelist a").click()
+    expect(page.locator(".settings-table tbody tr")).to_have_count(5)
     assert violations(page) == []
     assert fits(page)
 
