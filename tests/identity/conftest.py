@@ -16,6 +16,9 @@ from tests.identity.providers.process import ProviderProcess
 from tests.identity.providers.rogue import Rogue
 from tests.identity.visitor import Visitor
 
+#: Run as a program of its own, by test_upstream.
+collect_ignore = ["upstream"]
+
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(
