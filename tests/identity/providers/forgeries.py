@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import timedelta
+from enum import Enum
 from typing import Any, Final
 
 from tests.identity.providers.keys import Claims, Draft, SigningKey
@@ -16,8 +17,15 @@ from tests.identity.providers.keys import Claims, Draft, SigningKey
 CLIENT_ID: Final = "sessionmgr"
 LOGOUT_EVENT: Final = "http://schemas.openid.net/event/backchannel-logout"
 
+
+class Absent(Enum):
+    """No value, not even an empty one."""
+
+    ABSENT = "absent"
+
+
 #: In place of a claim: the token carries none.
-ABSENT: Final = object()
+ABSENT: Final = Absent.ABSENT
 
 MINUTES = timedelta(minutes=1)
 
