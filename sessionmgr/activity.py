@@ -60,5 +60,6 @@ def resolution(policy: Policy) -> timedelta:
     """Return the coarsest activity stamp: a sign-out is early by at most this, and never late."""
     seconds = conf.SESSIONMGR_ACTIVITY_RESOLUTION
     if seconds is None:
-        seconds = min(30, max(1, int(policy.inactivity_duration.total_seconds() // 60)))
+        longest = policy.max_idle or policy.inactivity_duration
+        seconds = min(30, max(1, int(longest.total_seconds() // 60)))
     return timedelta(seconds=seconds)

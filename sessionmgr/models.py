@@ -14,13 +14,14 @@ from django.utils.translation import gettext_lazy as _
 from sessionmgr import clock
 from sessionmgr.conf import conf
 from sessionmgr.core.clients import BROWSER
-from sessionmgr.core.policy import FALLBACK_LENGTH, Policy
+from sessionmgr.core.policy import FALLBACK_LENGTH, Policy, strictest
 from sessionmgr.core.reasons import EndReason, FallbackReason, LeaseSource, PolicySource
 from sessionmgr.federation import FederatedIdentity as FederatedIdentity
 from sessionmgr.federation import LogoutDelivery as LogoutDelivery
 from sessionmgr.federation import ProviderGrant as ProviderGrant
 from sessionmgr.federation import ProviderHealth as ProviderHealth
 from sessionmgr.federation import SignInAttempt as SignInAttempt
+from sessionmgr.memberships import members_of
 from sessionmgr.tables import BarePage as BarePage
 from sessionmgr.tables import HeldForm as HeldForm
 
@@ -115,14 +116,18 @@ NONE = Q(pk__in=[])
 
 
 def overdue(policy: Policy, now: datetime) -> Q:
-    """Rows past any limit of ``policy``."""
-    return (
+    """Rows past any limit of ``policy``, their user's groups' included."""
+    found = (
         aged(policy, now)
         | idle(policy, now)
         | lapsed(policy, now)
         | past_ceiling(policy, now)
         | past_host_expiry(now)
     )
+    for limits in policy.groups:
+        for_members = strictest(policy, {limits.group})
+        found |= members_of(limits.group) & (aged(for_members, now) | idle(for_members, now))
+    return found
 
 
 def aged(policy: Policy, now: datetime) -> Q:
@@ -178,7 +183,7 @@ def lapsed(policy: Policy, now: datetime) -> Q:
     """
     limit = now - conf.SESSIONMGR_IDENTITY_LIFETIME
     past = Q(policy_source=PolicySource.PROVIDER, lease_checked_at__lte=limit)
-    if policy.max_age is None:
+    if policy.honours_provider:
         return past
     exempt = [name for name, each in policy.exemptions.items() if each.from_session_length]
     return past & Q(client_class__in=exempt) if exempt else NONE

@@ -5,7 +5,7 @@ the same transition for all others, in chunks that hold a returning user up for 
 """
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
@@ -17,6 +17,7 @@ from django.db.models import (
     ExpressionWrapper,
     F,
     OuterRef,
+    Q,
     QuerySet,
     Subquery,
     Value,
@@ -29,8 +30,9 @@ from django.db.models.lookups import LessThanOrEqual
 from sessionmgr import sources
 from sessionmgr.chunks import Progress, Walk, delete_each, end_each, repair_each, spans
 from sessionmgr.conf import conf
-from sessionmgr.core.policy import FALLBACK_LENGTH, Policy
+from sessionmgr.core.policy import FALLBACK_LENGTH, Policy, strictest
 from sessionmgr.core.reasons import NO_CREDENTIALS_AFTER, EndReason, PolicySource
+from sessionmgr.memberships import members_of
 from sessionmgr.models import (
     BarePage,
     FederatedIdentity,
@@ -89,9 +91,13 @@ def sweep_scope(
     using: str,
     chunk: int | None = None,
     progress: Progress | None = None,
+    only: Q | None = None,
 ) -> Counter[EndReason]:
-    """End what is stale in ``scope`` under ``policy``; in a caller's transaction, with it."""
-    return _sweep(scope, policy, Walk(now, using, chunk, progress))
+    """End what is stale in ``scope`` under ``policy``; in a caller's transaction, with it.
+
+    ``only`` these rows, where no others are concerned.
+    """
+    return _sweep(scope, policy, Walk(now, using, chunk, progress), only)
 
 
 def live_scopes(using: str) -> Iterator[str]:
@@ -112,19 +118,27 @@ class Pass(NamedTuple):
     order: str
 
 
-def _sweep(scope: str, policy: Policy, walk: Walk) -> Counter[EndReason]:
-    rows = UserSession.objects.using(walk.using).live().filter(scope=scope)
-    passes = (
-        Pass(rows.filter(idle(policy, walk.now)), "activity_bucket"),
-        Pass(rows.filter(aged(policy, walk.now)), "authenticated_at"),
-        Pass(rows.filter(past_ceiling(policy, walk.now)), "authenticated_at"),
-        Pass(rows.filter(lapsed(policy, walk.now)), "lease_checked_at"),
-        Pass(rows.filter(session__expire_date__lte=walk.now), "session__expire_date"),
-    )
+def _sweep(scope: str, policy: Policy, walk: Walk, only: Q | None = None) -> Counter[EndReason]:
+    rows = UserSession.objects.using(walk.using).live().filter(only or Q(), scope=scope)
     ended: Counter[EndReason] = Counter()
-    for stale, order in passes:
+    for stale, order in _passes(rows, policy, walk.now):
         ended += end_each(stale, order, reason_of(policy), walk)
     return ended
+
+
+def _passes(rows: QuerySet[UserSession], policy: Policy, now: datetime) -> Iterator[Pass]:
+    """Yield every pass; what is stricter for a group goes by the same indexes."""
+    yield Pass(rows.filter(idle(policy, now)), "activity_bucket")
+    yield Pass(rows.filter(aged(policy, now)), "authenticated_at")
+    for limits in policy.groups:
+        for_members, members = strictest(policy, {limits.group}), members_of(limits.group)
+        if limits.max_idle is not None:
+            yield Pass(rows.filter(members, idle(for_members, now)), "activity_bucket")
+        if limits.max_age is not None:
+            yield Pass(rows.filter(members, aged(for_members, now)), "authenticated_at")
+    yield Pass(rows.filter(past_ceiling(policy, now)), "authenticated_at")
+    yield Pass(rows.filter(lapsed(policy, now)), "lease_checked_at")
+    yield Pass(rows.filter(session__expire_date__lte=now), "session__expire_date")
 
 
 def reason_of(policy: Policy) -> Combinable:
@@ -142,15 +156,16 @@ def reason_of(policy: Policy) -> Combinable:
 
 def _deadlines(policy: Policy) -> Iterator[tuple[EndReason, Combinable]]:
     """Yield ``limits_of`` as expressions, in its order; where there is no such limit, NEVER."""
-    authenticated_at = F("authenticated_at")
-    if policy.max_age is not None:
-        ends_at = _after(authenticated_at, policy.max_age)
+    authenticated_at, last_activity_at = F("authenticated_at"), F("last_activity_at")
+    lengths = {limits.group: limits.max_age for limits in policy.groups}
+    idles = {limits.group: limits.max_idle for limits in policy.groups}
+    if ends := _ends(authenticated_at, policy.max_age, lengths):
+        ends_at = Least(NEVER, *ends)
         yield EndReason.SESSION_LENGTH, _put_off(ends_at, "from_session_length", policy)
     if ceilings := _ceilings(policy):
         yield EndReason.SESSION_LENGTH, Case(*ceilings, default=NEVER)
-    if policy.max_idle is not None:
-        ends_at = _after(F("last_activity_at"), policy.max_idle)
-        yield EndReason.INACTIVITY, _put_off(ends_at, "from_inactivity", policy)
+    if ends := _ends(last_activity_at, policy.max_idle, idles):
+        yield EndReason.INACTIVITY, _put_off(Least(NEVER, *ends), "from_inactivity", policy)
     fallback = _after(authenticated_at, FALLBACK_LENGTH)
     by_fallback = When(
         policy_source=PolicySource.FALLBACK, then=_put_off(fallback, "from_session_length", policy)
@@ -158,7 +173,7 @@ def _deadlines(policy: Policy) -> Iterator[tuple[EndReason, Combinable]]:
     yield EndReason.FALLBACK_LIMIT, Case(by_fallback, default=NEVER)
     lapses_at = _after(F("lease_checked_at"), conf.SESSIONMGR_IDENTITY_LIFETIME)
     exempt = [name for name, each in policy.exemptions.items() if each.from_session_length]
-    if policy.max_age is None:
+    if policy.honours_provider:
         by_lease = When(policy_source=PolicySource.PROVIDER, then=lapses_at)
         yield EndReason.IDENTITY_LIFETIME, Case(by_lease, default=NEVER)
     elif exempt:
@@ -188,6 +203,18 @@ def _put_off(ends_at: Combinable, timer: str, policy: Policy) -> Combinable:
         if getattr(each, timer)
     ]
     return Case(*whens, default=ends_at) if whens else ends_at
+
+
+def _ends(
+    begin: F, span: timedelta | None, by_group: Mapping[Hashable, timedelta | None]
+) -> list[Combinable]:
+    """Return when a limit is reached that began at ``begin``: everybody's, and each group's."""
+    ends = [] if span is None else [_after(begin, span)]
+    return ends + [
+        Case(When(members_of(group), then=_after(begin, stricter)), default=NEVER)
+        for group, stricter in by_group.items()
+        if stricter is not None
+    ]
 
 
 def _after(instant: F, span: timedelta) -> Combinable:

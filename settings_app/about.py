@@ -117,7 +117,7 @@ def confirmation_of(judged: Judgement) -> Confirmation | None:
         checked_at=lease.checked_at,
         valid_until=lease.valid_until,
         holds_until=lease.holds_until if lease.is_unreachable else None,
-        decides=judged.policy.max_age is None
+        decides=judged.policy.honours_provider
         and judged.state.policy_source is PolicySource.PROVIDER,
     )
 

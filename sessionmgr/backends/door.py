@@ -22,9 +22,10 @@ from sessionmgr.backends.statement import Found, LedgerRow, find
 from sessionmgr.conf import conf
 from sessionmgr.core.clients import BROWSER, NOTHING
 from sessionmgr.core.decision import Decision, Lease, SessionState, decide, lives_by_lease
-from sessionmgr.core.policy import Policy
+from sessionmgr.core.policy import Policy, strictest
 from sessionmgr.core.reasons import EndReason, Outcome, PolicySource
 from sessionmgr.enforcement import Judgement, end
+from sessionmgr.memberships import groups_of
 from sessionmgr.models import State, UserSession, database, hash_of, lease_over, overdue
 
 logger = logging.getLogger("sessionmgr")
@@ -133,7 +134,7 @@ class Door(DatabaseSessionStore):
         """Return the payload of a live row, or nothing once ended; ``None``: it has changed."""
         payload: dict[str, Any] = self.decode(found.payload)
         person = person_behind(payload, ledger.user_id, found.user)
-        policy = sources.current_policy(ledger.scope)
+        policy = self._policy_for(ledger)
         state = SessionState(
             authenticated_at=ledger.authenticated_at,
             last_activity_at=ledger.last_activity_at,
@@ -178,6 +179,14 @@ class Door(DatabaseSessionStore):
         if end(ledger.id, decision.reason, now=found.now, using=using, still=still):
             return self._refuse(decision.reason)
         return None
+
+    def _policy_for(self, ledger: LedgerRow) -> Policy:
+        """Return the policy in force; one more query where some groups have stricter limits."""
+        policy = sources.current_policy(ledger.scope)
+        if not policy.groups:
+            return policy
+        limited = [limits.group for limits in policy.groups]
+        return strictest(policy, groups_of(ledger.user_id, limited))
 
     def _admit(self, ledger: LedgerRow, person: Person, payload: dict[str, Any]) -> None:
         self._ledger_id, self._ledger_user = ledger.id, ledger.user_id

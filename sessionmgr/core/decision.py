@@ -177,7 +177,7 @@ def lives_by_lease(policy: Policy, session: SessionState) -> bool:
 
     A maximum of ours replaces it (R7), but not for a client that is exempt from that maximum.
     """
-    is_replaced = policy.max_age is not None and not session.exemption.from_session_length
+    is_replaced = not policy.honours_provider and not session.exemption.from_session_length
     return session.policy_source is PolicySource.PROVIDER and not is_replaced
 
 

@@ -1,6 +1,7 @@
 """The limits an administrator sets, their bounds, and what is wrong with a set of them."""
 
-from dataclasses import dataclass, field
+from collections.abc import Collection, Hashable
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from enum import StrEnum
 from typing import NamedTuple
@@ -14,12 +15,22 @@ FALLBACK_LENGTH = 1440 * MINUTE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class GroupLimits:
+    """Stricter limits for the members of ``group`` (R14). ``None``: none of this kind."""
+
+    group: Hashable
+    max_age: timedelta | None = None
+    max_idle: timedelta | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
     """Limits on one signed-in session, as stored on the System Settings page (R10, R11).
 
     A switched-off group keeps its values, which stay valid but are not in force: read
     ``max_age`` and ``max_idle``, which are ``None`` when nothing is enforced. ``exemptions``: the
-    kinds of client that the timers do not bind (R9), by their short names.
+    kinds of client that the timers do not bind (R9), by their short names. ``groups`` are whom
+    stricter limits hold for; ``strictest`` makes the policy of one person from them.
     """
 
     custom_length: bool = False
@@ -30,16 +41,55 @@ class Policy:
     inactivity_warning: timedelta = 5 * MINUTE
     version: int = 0
     exemptions: Exemptions = field(default_factory=dict, hash=False)
+    groups: tuple[GroupLimits, ...] = ()
+    stricter_age: timedelta | None = None
+    stricter_idle: timedelta | None = None
+
+    @property
+    def honours_provider(self) -> bool:
+        """Whether the identity provider's time policy is in force, not a length of ours (R7).
+
+        A group's length comes on top of it: it makes nobody's session longer.
+        """
+        return not self.custom_length
 
     @property
     def max_age(self) -> timedelta | None:
         """How long after authentication a session ends; ``None``: the provider decides (R1)."""
-        return self.max_session_length if self.custom_length else None
+        return _least(self.max_session_length if self.custom_length else None, self.stricter_age)
 
     @property
     def max_idle(self) -> timedelta | None:
         """How long after the last activity a session ends; ``None``: never for inactivity."""
-        return self.inactivity_duration if self.inactivity_enabled else None
+        return _least(
+            self.inactivity_duration if self.inactivity_enabled else None, self.stricter_idle
+        )
+
+
+def _least(one: timedelta | None, other: timedelta | None) -> timedelta | None:
+    return min((span for span in (one, other) if span is not None), default=None)
+
+
+def strictest(policy: Policy, member_of: Collection[Hashable]) -> Policy:
+    """Return ``policy`` as it holds for a member of these groups: of every limit the strictest.
+
+    A warning that would come before its limit begins is given a minute after it does.
+    """
+    stricter_age, stricter_idle = policy.stricter_age, policy.stricter_idle
+    for limits in policy.groups:
+        if limits.group in member_of:
+            stricter_age = _least(stricter_age, limits.max_age)
+            stricter_idle = _least(stricter_idle, limits.max_idle)
+    made = replace(policy, groups=(), stricter_age=stricter_age, stricter_idle=stricter_idle)
+    return replace(
+        made,
+        session_warning=_before(made.session_warning, made.max_age),
+        inactivity_warning=_before(made.inactivity_warning, made.max_idle),
+    )
+
+
+def _before(warning: timedelta, limit: timedelta | None) -> timedelta:
+    return warning if limit is None else min(warning, limit - MINUTE)
 
 
 class Bounds(NamedTuple):
@@ -63,6 +113,8 @@ class Code(StrEnum):
 
     OUT_OF_RANGE = "out_of_range"
     NOT_BELOW = "not_below"
+    LOOSER = "looser"
+    EMPTY = "empty"
 
 
 class Problem(NamedTuple):
@@ -102,12 +154,41 @@ def joint_rules(policy: Policy) -> list[tuple[str, str]]:
     return rules
 
 
+#: The fields of a group's limits, by those of the policy that they make stricter.
+GROUP_FIELDS = {"max_session_length": "max_age", "inactivity_duration": "max_idle"}
+
+
+def group_problems(limits: GroupLimits, policy: Policy) -> list[Problem]:
+    """Return every broken rule of a group's limits in an environment that has ``policy``.
+
+    A limit may not be looser than the environment's own, which would win anyway.
+    """
+    given = {
+        field: span
+        for field, name in GROUP_FIELDS.items()
+        if (span := getattr(limits, name)) is not None
+    }
+    if not given:
+        return [Problem("max_session_length", Code.EMPTY)]
+    found = []
+    for name, span in given.items():
+        bounds, own = BOUNDS[name], getattr(policy, GROUP_FIELDS[name])
+        if not bounds.least <= span <= bounds.most:
+            found.append(Problem(name, Code.OUT_OF_RANGE))
+        elif own is not None and span > own:
+            found.append(Problem(name, Code.LOOSER))
+    is_joint = len(given) == len(GROUP_FIELDS) and not found
+    if is_joint and given["inactivity_duration"] >= given["max_session_length"]:
+        found.append(Problem("inactivity_duration", Code.NOT_BELOW, "max_session_length"))
+    return found
+
+
 def is_looser(new: Policy, old: Policy) -> bool:
     """Return whether some session could outlive its ``old`` deadline under ``new`` (I4)."""
-    return (
-        _longer(new.max_age, old.max_age)
-        or _longer(new.max_idle, old.max_idle)
-        or any_is_looser(new.exemptions, old.exemptions)
+    return any_is_looser(new.exemptions, old.exemptions) or any(
+        _longer(after.max_age, before.max_age) or _longer(after.max_idle, before.max_idle)
+        for member_of in [(), *((limits.group,) for limits in old.groups)]
+        for before, after in [(strictest(old, member_of), strictest(new, member_of))]
     )
 
 

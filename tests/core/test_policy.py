@@ -7,7 +7,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sessionmgr.core.policy import BOUNDS, Code, Policy, Problem, is_looser, problems
+from sessionmgr.core.policy import (
+    BOUNDS,
+    Code,
+    GroupLimits,
+    Policy,
+    Problem,
+    group_problems,
+    is_looser,
+    problems,
+    strictest,
+)
 
 minutes = st.integers(-10, 1500).map(lambda value: timedelta(minutes=value))
 policies = st.builds(
@@ -117,3 +127,89 @@ def test_looser_is_what_lets_some_session_live_longer(
     old: Policy, new: Policy, looser: bool
 ) -> None:
     assert is_looser(new, old) is looser
+
+
+# --- groups
+
+
+group_limits = st.builds(
+    GroupLimits,
+    group=st.integers(1, 3),
+    max_age=st.none() | minutes,
+    max_idle=st.none() | minutes,
+)
+grouped = st.builds(
+    lambda policy, limits: replace(policy, groups=tuple(limits)), policies, st.lists(group_limits)
+)
+memberships = st.sets(st.integers(1, 3))
+
+
+@given(grouped, memberships)
+def test_strictest_wins(policy: Policy, member_of: set[int]) -> None:
+    made = strictest(policy, member_of)
+    own = [limits for limits in policy.groups if limits.group in member_of]
+    ages = [policy.max_age, *(limits.max_age for limits in own)]
+    idles = [policy.max_idle, *(limits.max_idle for limits in own)]
+    assert made.max_age == min((span for span in ages if span is not None), default=None)
+    assert made.max_idle == min((span for span in idles if span is not None), default=None)
+    assert made.honours_provider == policy.honours_provider
+    assert not made.groups
+
+
+@given(grouped, memberships, memberships)
+def test_another_membership_makes_no_limit_looser(
+    policy: Policy, fewer: set[int], more: set[int]
+) -> None:
+    assert not is_looser(strictest(policy, fewer | more), strictest(policy, fewer))
+
+
+@given(grouped, memberships)
+def test_warnings_come_before_their_limits(policy: Policy, member_of: set[int]) -> None:
+    made = strictest(policy, member_of)
+    assert made.max_age is None or made.session_warning < made.max_age
+    assert made.max_idle is None or made.inactivity_warning < made.max_idle
+
+
+def test_warning_that_fits_stays_as_it_is() -> None:
+    limits = GroupLimits(group=1, max_age=60 * MINUTE, max_idle=6 * MINUTE)
+    made = strictest(Policy(groups=(limits,)), {1})
+    assert (made.session_warning, made.inactivity_warning) == (20 * MINUTE, 5 * MINUTE)
+    assert strictest(Policy(groups=(limits,)), {2}) == Policy()
+
+
+@given(grouped, grouped, memberships)
+def test_looser_for_a_member_is_looser(new: Policy, old: Policy, member_of: set[int]) -> None:
+    """What is stale for anybody is ended before it could go on (I4)."""
+    if is_looser(strictest(new, member_of), strictest(old, member_of)):
+        assert is_looser(new, old)
+
+
+@pytest.mark.parametrize(
+    ("age", "idle", "found"),
+    [
+        pytest.param(None, None, [Problem("max_session_length", Code.EMPTY)], id="empty"),
+        pytest.param(60, 5, [], id="least"),
+        pytest.param(120, 30, [], id="as-the-environment"),
+        pytest.param(121, None, [Problem("max_session_length", Code.LOOSER)], id="longer"),
+        pytest.param(None, 31, [Problem("inactivity_duration", Code.LOOSER)], id="idler"),
+        pytest.param(59, None, [Problem("max_session_length", Code.OUT_OF_RANGE)], id="short"),
+        pytest.param(None, 4, [Problem("inactivity_duration", Code.OUT_OF_RANGE)], id="hasty"),
+    ],
+)
+def test_limits_of_a_group_are_checked(
+    age: int | None, idle: int | None, found: list[Problem]
+) -> None:
+    policy = Policy(custom_length=True, max_session_length=120 * MINUTE, inactivity_enabled=True)
+    assert group_problems(limits_of(age, idle), policy) == found
+
+
+def limits_of(age: int | None, idle: int | None) -> GroupLimits:
+    spans = [None if value is None else value * MINUTE for value in (age, idle)]
+    return GroupLimits(group=1, max_age=spans[0], max_idle=spans[1])
+
+
+def test_where_the_environment_has_no_limit_a_group_may_have_any() -> None:
+    assert group_problems(limits_of(1440, 1439), Policy()) == []
+    assert group_problems(limits_of(60, 60), Policy()) == [
+        Problem("inactivity_duration", Code.NOT_BELOW, "max_session_length")
+    ]

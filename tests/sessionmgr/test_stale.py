@@ -7,13 +7,15 @@ from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
 import pytest
+from django.contrib.auth import get_user_model
+from django.contrib.auth.models import Group
 from django.contrib.sessions.models import Session
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from sessionmgr.core.clients import NOTHING, ClientExemption
 from sessionmgr.core.decision import Lease, SessionState, decide, limits_of
-from sessionmgr.core.policy import FALLBACK_LENGTH, Policy
+from sessionmgr.core.policy import FALLBACK_LENGTH, GroupLimits, Policy, strictest
 from sessionmgr.core.reasons import PolicySource
 from sessionmgr.models import UserSession
 from sessionmgr.sweep import reason_of, sweep_scope
@@ -171,3 +173,80 @@ def test_the_sweep_ends_what_decide_ends_for_the_same_reason(
 def clear_up() -> None:
     UserSession.objects.all()._raw_delete("default")
     Session.objects.all()._raw_delete("default")
+
+
+# --- groups with stricter limits (R14)
+
+
+GROUPS = (1, 2)
+
+
+@st.composite
+def policies_with_groups(draw: st.DrawFn) -> Policy:
+    limits = tuple(
+        GroupLimits(
+            group=group,
+            max_age=draw(st.none() | spans(DAY)),
+            max_idle=draw(st.none() | spans(DAY)),
+        )
+        for group in GROUPS
+    )
+    return replace(draw(policies()), groups=limits)
+
+
+people = st.sets(st.sampled_from(GROUPS))
+
+
+@pytest.fixture
+def users(same_database: None) -> dict[frozenset[int], int]:
+    """Return a user for each set of groups."""
+    made = {}
+    for group in GROUPS:
+        Group.objects.create(pk=group, name=f"group {group}")
+    for member_of in (frozenset(), frozenset({1}), frozenset({2}), frozenset({1, 2})):
+        user = get_user_model().objects.create_user(f"in {sorted(member_of)}")
+        user.groups.set(member_of)
+        made[member_of] = user.pk
+    return made
+
+
+def store_of(client: Client, user_id: int) -> UserSession:
+    row = store(client)
+    UserSession.objects.filter(pk=row.pk).update(user_id=user_id)
+    return row
+
+
+@EXAMPLES
+@given(policy=policies_with_groups(), client=clients(), member_of=people)
+def test_stale_is_what_decide_ends_for_a_member(
+    users: dict[frozenset[int], int], policy: Policy, client: Client, member_of: set[int]
+) -> None:
+    clear_up()
+    row = store_of(client, users[frozenset(member_of)])
+    own = strictest(policy, member_of)
+    state = client.under(own)
+    for now in instants(own, state):
+        found = UserSession.objects.filter(pk=row.pk).stale(policy, now).exists()
+        assert found is not decide(own, state, now).is_live, now
+
+
+@EXAMPLES
+@given(
+    policy=policies_with_groups(),
+    crowd=st.lists(st.tuples(clients(), people), min_size=1, max_size=8),
+    data=st.data(),
+)
+def test_the_sweep_ends_members_as_decide_does_for_the_same_reason(
+    users: dict[frozenset[int], int],
+    policy: Policy,
+    crowd: list[tuple[Client, set[int]]],
+    data: st.DataObject,
+) -> None:
+    clear_up()
+    rows = [store_of(client, users[frozenset(member_of)]) for client, member_of in crowd]
+    judged = [(strictest(policy, member_of), client.under(policy)) for client, member_of in crowd]
+    now = data.draw(st.sampled_from([at for each in judged for at in instants(*each)]))
+    ended = sweep_scope("main", policy, now=now, using="default", chunk=3)
+    reasons = [decide(own, state, now).reason for own, state in judged]
+    assert [end_of(row)[1] for row in rows] == [reason or "" for reason in reasons]
+    assert ended.total() == sum(reason is not None for reason in reasons)
