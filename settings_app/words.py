@@ -8,7 +8,7 @@ from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
 from sessionmgr.core.policy import BOUNDS, Code, Policy, Problem
-from sessionmgr.core.reasons import EndReason
+from sessionmgr.core.reasons import EndReason, FallbackReason
 from settings_app.values import CUSTOM, MINUTE_FIELDS, PROVIDER, Values, minutes, values_of
 
 if TYPE_CHECKING:
@@ -159,6 +159,19 @@ def _inactivity_words(policy: Policy, values: Values) -> str:
         "length": span_words(values["inactivity_duration"]),
         "warning": span_words(values["inactivity_warning"]),
     }
+
+
+#: Why a sign-in lives by the 24-hour fallback (R4).
+FALLBACKS: dict[FallbackReason, Words] = {
+    FallbackReason.MANUAL_ENTRY: _("opened by its address after a visit to the Admin Center"),
+    FallbackReason.OLDER_VERSION: _("opened after an environment of a newer version"),
+    FallbackReason.NO_PROVIDER_POLICY: _("no identity provider's policy"),
+}
+
+
+def fallback_words(reason: str) -> str:
+    """Return why a sign-in lives by the fallback, in a few words."""
+    return str(FALLBACKS[FallbackReason(reason)])
 
 
 #: The limits on one's own sign-in, for the About page.
