@@ -5,14 +5,11 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import NamedTuple
 
 from django.contrib import admin
 from django.db.models import Count
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
-from django.http.request import split_domain_port
 from django.shortcuts import render
-from django.urls import NoReverseMatch, get_script_prefix, reverse
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST, require_safe
 
@@ -22,29 +19,9 @@ from sessionmgr.models import UserSession
 from sessionmgr.models import database as sessions_database
 from settings_app import launch, source
 from settings_app.access import for_readers
+from settings_app.homes import Home, home_of
 from settings_app.models import Environment, database
-from settings_app.scopes import place_of
 from settings_app.words import fallback_words, policy_words
-
-
-class Home(NamedTuple):
-    """Where an environment answers, as a browser that is here gets there."""
-
-    origin: str
-    root: str
-
-    @property
-    def address(self) -> str:
-        return f"{self.origin}{self.root}"
-
-    @property
-    def launch(self) -> str:
-        """Where its tickets are spent; nothing where the project has no such page."""
-        try:
-            path = reverse("launch")
-        except NoReverseMatch:
-            return ""
-        return f"{self.address}{path.removeprefix(get_script_prefix())}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,15 +107,3 @@ def live_by_reason() -> Mapping[str, dict[str, int]]:
     for scope, reason, count in grouped:
         counts[scope][reason] = count
     return counts
-
-
-def home_of(request: HttpRequest, scope: str) -> Home | None:
-    """Return where an environment answers, at this host if it does; ``None``: nowhere."""
-    host, port = split_domain_port(request.get_host())
-    found = source.addresses().home_of(scope, host)
-    if found is None:
-        return None
-    # Below a path that we know of the project is mounted by that path, else by the server's own.
-    mount = "/" if place_of(request).prefix else get_script_prefix()
-    origin = f"{request.scheme}://{found.host}{f':{port}' if port else ''}"
-    return Home(origin, found.prefix or mount)

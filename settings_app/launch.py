@@ -208,7 +208,7 @@ def tell(arrival: Arrival, identity_id: int) -> FallbackReason | None:
         opened=map(version_of, before - {arrival.scope}),
         has_ticket=has_ticket,
         saw_admin_center=not has_ticket
-        and visits.elsewhere(arrival.browser_session, arrival.scope),
+        and visits.last_scope(arrival.browser_session, but=arrival.scope) is not None,
     )
 
 

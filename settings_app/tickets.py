@@ -78,9 +78,10 @@ class AdminCenterVisitQuerySet(models.QuerySet["AdminCenterVisit"]):
             made = AdminCenterVisit(browser_session=browser_session, scope=scope, visited_at=now)
             self.bulk_create([made], ignore_conflicts=True)
 
-    def elsewhere(self, browser_session: bytes, scope: str) -> bool:
-        """Return whether this browser session has visited it in another environment."""
-        return self.filter(browser_session=browser_session).exclude(scope=scope).exists()
+    def last_scope(self, browser_session: bytes, but: str) -> str | None:
+        """Return where this browser session has visited it last, elsewhere than in ``but``."""
+        visits = self.filter(browser_session=browser_session).exclude(scope=but)
+        return visits.order_by("-visited_at").values_list("scope", flat=True).first()
 
     def purge(self, limit: datetime) -> int:
         """Delete visits from before ``limit``; return how many rows went."""

@@ -178,7 +178,7 @@ def fallback_words(reason: str) -> str:
 LIMITS: dict[EndReason, Words] = {
     EndReason.SESSION_LENGTH: _("The longest time to stay signed in"),
     EndReason.INACTIVITY: _("The longest time without activity"),
-    EndReason.FALLBACK_LIMIT: _("24 hours, as no identity provider decides"),
+    EndReason.FALLBACK_LIMIT: _("24 hours, as no identity provider's policy applies"),
     EndReason.LEASE_EXPIRED: _("The identity provider, which cannot be reached at the moment"),
     EndReason.IDENTITY_LIFETIME: _(
         "The longest time without the identity provider's confirmation"
