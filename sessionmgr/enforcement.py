@@ -60,7 +60,8 @@ class ProviderSignIn:
     ``interval``: how long its lease lasts; ``None``: the provider grants none, and the session
     lives by the fallback. ``at``: the database's time, learnt by who validated the sign-in.
     ``client_class``: the kind of client that the provider has proven (R9). ``confirmed_at``: when
-    the provider did so, where that was earlier.
+    the provider did so, where that was earlier. ``bypass``: why its policy does not count all the
+    same (R4). ``replaces``: whatever the same user's browser has here gives way to a new session.
     """
 
     identity_id: int
@@ -71,6 +72,13 @@ class ProviderSignIn:
     source: LeaseSource = LeaseSource.SIGN_IN
     client_class: str = BROWSER
     confirmed_at: datetime | None = None
+    bypass: FallbackReason | None = None
+    replaces: bool = False
+
+    @property
+    def fallback_reason(self) -> FallbackReason | None:
+        """Why the session lives by the fallback; ``None``: it lives by the provider's policy."""
+        return FallbackReason.NO_PROVIDER_POLICY if self.interval is None else self.bypass
 
     @property
     def way(self) -> tuple[int, str]:
@@ -118,15 +126,15 @@ def start(
 ) -> int:
     """Write the ledger row of a new sign-in and return its id; the database tells the time."""
     now: Any = clock.expression() if provider is None else provider.at
-    has_lease = provider is not None and provider.interval is not None
+    fallback = FallbackReason.NO_PROVIDER_POLICY if provider is None else provider.fallback_reason
     row = UserSession(
         session_id=session_key,
         key_hash=hash_of(session_key),
         user_id=user_id,
         scope=scope,
         client_class=BROWSER if provider is None else provider.client_class,
-        policy_source=PolicySource.PROVIDER if has_lease else PolicySource.FALLBACK,
-        fallback_reason="" if has_lease else FallbackReason.NO_PROVIDER_POLICY,
+        policy_source=PolicySource.PROVIDER if fallback is None else PolicySource.FALLBACK,
+        fallback_reason=fallback or "",
         started_at=now,
         authenticated_at=now,
         last_activity_at=now,

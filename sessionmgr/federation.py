@@ -65,7 +65,8 @@ class SignInAttempt(models.Model):
     """One way to the provider and back: its own state, nonce, verifier and page to go on to.
 
     ``browser`` is the SHA-256 of a cookie: nobody else's browser can come back with this state.
-    ``session_id``: the live session it began in, whose person must come back.
+    ``session_id``: the live session it began in, whose person must come back. ``ticket_id``: the
+    ticket it set out by, checked again then (``sessionmgr.openings``).
     """
 
     state = models.CharField(max_length=43, primary_key=True)
@@ -78,6 +79,7 @@ class SignInAttempt(models.Model):
     max_age = models.PositiveIntegerField()
     stays_signed_in = models.BooleanField(default=False)
     session_id = models.BigIntegerField(null=True)
+    ticket_id = models.BigIntegerField(null=True)
     created_at = models.DateTimeField(db_index=True)
     used_at = models.DateTimeField(null=True)
 

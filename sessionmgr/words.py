@@ -31,6 +31,7 @@ TOLD: dict[EndReason, str | Promise] = {
     EndReason.REVOKED_BY_ADMIN: _("You were signed out by an administrator."),
     EndReason.REVOKED_BY_USER: _("You signed this device out from another one."),
     EndReason.SESSION_LIMIT: _("You were signed out because you signed in on another device."),
+    EndReason.REPLACED: _("You have signed in anew in this browser since."),
     EndReason.WRONG_SCOPE: _("You are not signed in here."),
     EndReason.HOST_EXPIRY: _("You were signed out because the time for this sign-in was over."),
     EndReason.PAYLOAD_MISSING: _("You were signed out because your sign-in could not be found."),

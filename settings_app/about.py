@@ -8,12 +8,16 @@ from django.http import HttpRequest
 from django.utils.translation import gettext as _
 
 from sessionmgr import sources
-from sessionmgr.core.decision import Decision, explain
+from sessionmgr.core.decision import Decision, explain, lives_by_lease
 from sessionmgr.core.policy import Policy
-from sessionmgr.core.reasons import EndReason, PolicySource
+from sessionmgr.core.reasons import EndReason, FallbackReason, PolicySource
 from sessionmgr.enforcement import Judgement, judgement_of
+from sessionmgr.models import UserSession
+from sessionmgr.models import database as sessions_database
 from settings_app.conf import conf
-from settings_app.models import Environment, database
+from settings_app.homes import home_of
+from settings_app.launch import browser_session_of
+from settings_app.models import AdminCenterVisit, Environment, database
 from settings_app.values import DEFAULTS, FIELDS, minutes, values_of
 from settings_app.words import LIMITS, NAMES, policy_words, span_words, value_words
 
@@ -37,6 +41,23 @@ class Limit(NamedTuple):
     binds: bool
     is_moved_by_activity: bool
     is_moved_by_provider: bool
+
+
+class Fallback(NamedTuple):
+    """Why one's own sign-in lives by the 24-hour fallback (R4), and what can be done about it."""
+
+    reason: FallbackReason
+    ends_at: datetime
+    #: The Admin Center's Instances tab, where that is the way to a better one; else nothing.
+    admin_center: str
+
+    @property
+    def is_by_hand(self) -> bool:
+        return self.reason is FallbackReason.MANUAL_ENTRY
+
+    @property
+    def is_by_version(self) -> bool:
+        return self.reason is FallbackReason.OLDER_VERSION
 
 
 class Confirmation(NamedTuple):
@@ -72,6 +93,8 @@ def about_context(request: HttpRequest) -> dict[str, Any]:
         "numbers": numbers_of(policy),
         "policy_version": policy.version,
         "limits": [] if judged is None else limits_of(judged.decision),
+        "policy_source": None if judged is None else policy_source_words(judged),
+        "fallback": None if judged is None else fallback_of(request, judged),
         "confirmation": None if judged is None else confirmation_of(judged),
         "authenticated_at": None if judged is None else judged.state.authenticated_at,
     }
@@ -120,6 +143,42 @@ def confirmation_of(judged: Judgement) -> Confirmation | None:
         decides=judged.policy.honours_provider
         and judged.state.policy_source is PolicySource.PROVIDER,
     )
+
+
+def policy_source_words(judged: Judgement) -> str:
+    """Return whose word decides how long one stays signed in."""
+    if lives_by_lease(judged.policy, judged.state):
+        return _("your identity provider")
+    if judged.policy.max_age is not None:
+        return _("System Settings of this environment")
+    return _("24 hours, as no identity provider's policy applies")
+
+
+def fallback_of(request: HttpRequest, judged: Judgement) -> Fallback | None:
+    """Return why the sign-in lives by the fallback; ``None``: it does not.
+
+    One query more for who does, and two for who can do something about it.
+    """
+    if judged.state.policy_source is not PolicySource.FALLBACK:
+        return None
+    rows = UserSession.objects.using(sessions_database()).select_related("identity")
+    row = rows.get(pk=judged.session_id)
+    reason = FallbackReason(row.fallback_reason)
+    ends_at = {each.reason: each.ends_at for each in judged.decision.limits}
+    is_by_hand = reason is FallbackReason.MANUAL_ENTRY
+    return Fallback(
+        reason,
+        ends_at[EndReason.FALLBACK_LIMIT],
+        admin_center_of(request, row) if is_by_hand else "",
+    )
+
+
+def admin_center_of(request: HttpRequest, row: UserSession) -> str:
+    """Return the Instances tab that the browser session has visited: from here is no way back."""
+    visits = AdminCenterVisit.objects.using(database())
+    scope = visits.last_scope(browser_session_of(row), but=row.scope)
+    home = None if scope is None else home_of(request, scope)
+    return "" if home is None else home.page("admin_center:instances")
 
 
 def limits_of(decision: Decision) -> list[Limit]:

@@ -40,6 +40,16 @@ def credentials_first(request: HttpRequest) -> HttpResponse | None:
 
 
 def for_staff(view: View) -> View:
+    """As ``for_readers``; who changes something must have given credentials lately."""
+
+    @wraps(view)
+    def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        return credentials_first(request) or view(request, *args, **kwargs)
+
+    return for_readers(guarded)
+
+
+def for_readers(view: View) -> View:
     """Let in staff who may see settings: others get 403, and who is not signed in signs in."""
 
     @wraps(view)
@@ -48,6 +58,6 @@ def for_staff(view: View) -> View:
             return redirect_to_login(request.get_full_path())
         if not (admin.site.has_permission(request) and may_view(request.user)):
             raise PermissionDenied
-        return credentials_first(request) or view(request, *args, **kwargs)
+        return view(request, *args, **kwargs)
 
     return never_cache(csrf_protect(guarded))

@@ -28,6 +28,13 @@ prefix_validator = RegexValidator(PREFIX, MALFORMED_PREFIX)
 version_validator = RegexValidator(VERSION, MALFORMED_VERSION)
 
 
+class Home(NamedTuple):
+    """A host, and the path at it below which an environment lives."""
+
+    host: str
+    prefix: str = ""
+
+
 class Place(NamedTuple):
     """Where a request has arrived: the environment, and the path below which it lives."""
 
@@ -68,6 +75,22 @@ class AddressBook:
                     if within.startswith(place.prefix):
                         return place
         return Place(self.default)
+
+    def home_of(self, scope: str, host: str) -> Home | None:
+        """Return where ``scope`` answers, ``host`` itself first; ``None``: no address leads there.
+
+        An address that another one takes everything from leads elsewhere, and is not returned.
+        """
+        homes = [Home(host)] + [
+            Home(name or host, place.prefix)
+            for name, places in self.by_host.items()
+            for place in places
+            if place.scope == scope
+        ]
+        leading = (
+            home for home in homes if self.place_of(home.host, home.prefix or "/").scope == scope
+        )
+        return next(leading, None)
 
     def shared_hosts(self) -> list[str]:
         """Return the hosts at which more than one environment answers; "" is every host."""

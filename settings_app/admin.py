@@ -18,13 +18,13 @@ from settings_app import exempting
 from settings_app.access import may_change, may_view
 from settings_app.clients import database
 from settings_app.environments import make_default, why_kept
-from settings_app.models import Address, ClientClass, Environment, SystemSettings
+from settings_app.models import Address, ClientClass, Environment, Instance, SystemSettings
 
 if TYPE_CHECKING:
     from django.db.models import QuerySet
     from django.urls import URLPattern
 
-    BaseAdmin = admin.ModelAdmin[SystemSettings]
+    BaseAdmin = admin.ModelAdmin[Any]
     BaseEnvironmentAdmin = admin.ModelAdmin[Environment]
     BaseInline = admin.TabularInline[Address, Environment]
     ClientClassBase = admin.ModelAdmin[ClientClass]
@@ -97,25 +97,26 @@ class EnvironmentAdmin(BaseEnvironmentAdmin):
         return (*told, [*protected, *kept])
 
 
-@admin.register(SystemSettings)
-class SystemSettingsAdmin(BaseAdmin):
-    """Only the link: adding, changing and deleting happen on the page alone."""
+class LinkAdmin(BaseAdmin):
+    """Only the link to a page of ours: adding, changing and deleting happen there, if anywhere."""
+
+    leads_to = ""
 
     def get_urls(self) -> list[URLPattern]:
         name = "{}_{}_changelist".format(*self._label())
         return [path("", self.admin_site.admin_view(self.changelist_view), name=name)]
 
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
-        return redirect("system_settings:environments")
+        return redirect(self.leads_to)
 
     def has_module_permission(self, request: HttpRequest) -> bool:
-        return is_mounted() and may_view(request.user)
+        return is_mounted(self.leads_to) and may_view(request.user)
 
     def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return may_view(request.user)
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return may_change(request.user)
+        return False
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
@@ -125,6 +126,23 @@ class SystemSettingsAdmin(BaseAdmin):
 
     def _label(self) -> tuple[str, str]:
         return self.opts.app_label, str(self.opts.model_name)
+
+
+@admin.register(SystemSettings)
+class SystemSettingsAdmin(LinkAdmin):
+    """The way to System Settings."""
+
+    leads_to = "system_settings:environments"
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return may_change(request.user)
+
+
+@admin.register(Instance)
+class InstanceAdmin(LinkAdmin):
+    """The way to the Admin Center."""
+
+    leads_to = "admin_center:instances"
 
 
 @admin.register(ClientClass)
@@ -162,10 +180,10 @@ class ClientClassAdmin(ClientClassBase):
             exempting.remove(kind)
 
 
-def is_mounted() -> bool:
-    """Return whether the project has included our URLs."""
+def is_mounted(name: str) -> bool:
+    """Return whether the project has included the URLs that ``name`` is of."""
     try:
-        reverse("system_settings:environments")
+        reverse(name)
     except NoReverseMatch:
         return False
     return True

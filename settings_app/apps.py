@@ -11,7 +11,9 @@ class SettingsAppConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        from settings_app import checks, receivers
+        from sessionmgr import openings
+        from settings_app import checks, launch, receivers
 
         checks.register_all()
         receivers.connect(self)
+        openings.connect(check=launch.check, tell=launch.tell)

@@ -25,6 +25,8 @@ from settings_app.addresses import (
 )
 from settings_app.clients import ClientClass as ClientClass
 from settings_app.constraints import constraints
+from settings_app.tickets import AdminCenterVisit as AdminCenterVisit
+from settings_app.tickets import LaunchTicket as LaunchTicket
 from settings_app.values import CUSTOM, DEFAULTS, PROVIDER, policy_of
 
 
@@ -105,6 +107,16 @@ class Environment(models.Model):
             )
         if problems:
             raise ValidationError(problems)
+
+
+class Instance(Environment):
+    """An environment as the Admin Center shows it; here for its place in the admin."""
+
+    class Meta:
+        proxy = True
+        default_permissions = ()
+        verbose_name = _("instance")
+        verbose_name_plural = _("Instances")
 
 
 class Address(models.Model):

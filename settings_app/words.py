@@ -8,7 +8,7 @@ from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
 from sessionmgr.core.policy import BOUNDS, Code, Policy, Problem
-from sessionmgr.core.reasons import EndReason
+from sessionmgr.core.reasons import EndReason, FallbackReason
 from settings_app.values import CUSTOM, MINUTE_FIELDS, PROVIDER, Values, minutes, values_of
 
 if TYPE_CHECKING:
@@ -161,11 +161,24 @@ def _inactivity_words(policy: Policy, values: Values) -> str:
     }
 
 
+#: Why a sign-in lives by the 24-hour fallback (R4).
+FALLBACKS: dict[FallbackReason, Words] = {
+    FallbackReason.MANUAL_ENTRY: _("opened by its address after a visit to the Admin Center"),
+    FallbackReason.OLDER_VERSION: _("opened after an environment of a newer version"),
+    FallbackReason.NO_PROVIDER_POLICY: _("no identity provider's policy"),
+}
+
+
+def fallback_words(reason: str) -> str:
+    """Return why a sign-in lives by the fallback, in a few words."""
+    return str(FALLBACKS[FallbackReason(reason)])
+
+
 #: The limits on one's own sign-in, for the About page.
 LIMITS: dict[EndReason, Words] = {
     EndReason.SESSION_LENGTH: _("The longest time to stay signed in"),
     EndReason.INACTIVITY: _("The longest time without activity"),
-    EndReason.FALLBACK_LIMIT: _("24 hours, as no identity provider decides"),
+    EndReason.FALLBACK_LIMIT: _("24 hours, as no identity provider's policy applies"),
     EndReason.LEASE_EXPIRED: _("The identity provider, which cannot be reached at the moment"),
     EndReason.IDENTITY_LIFETIME: _(
         "The longest time without the identity provider's confirmation"

@@ -90,7 +90,7 @@ class SessionStore(Door):
             return
         with transaction.atomic(using=using):
             if self._ledger_id is not None:
-                self._end_in_place(using)
+                self._end_in_place(using, EndReason.SIGNED_OUT)
             if user_id is not None:
                 self._mark_cookie(data)
                 self._ledger_id = start(
@@ -111,10 +111,10 @@ class SessionStore(Door):
     def _own_scope(self) -> str:
         return sources.DEFAULT_SCOPE if self.scope_source is None else self.scope_source()
 
-    def _end_in_place(self, using: str) -> None:
+    def _end_in_place(self, using: str, reason: EndReason) -> None:
         """End the row of who was signed in so far; the payload goes on without them."""
         rows = UserSession.objects.using(using).filter(pk=cast(int, self._ledger_id))
-        if not rows.end(EndReason.SIGNED_OUT):
+        if not rows.end(reason):
             raise UpdateError
         rows.update(session=None)
         self._ledger_id = self.judgement = None
@@ -147,27 +147,30 @@ class SessionStore(Door):
         """Start both clocks anew under a new key: the user has given credentials again (R8).
 
         Who came by another way than before, as the same user, gets a session of its own (I7):
-        by another identity, or through another kind of client.
+        by another identity, or through another kind of client. So does who came by a link that
+        opens a new one.
         """
         if self._ledger_id is None or self.judgement is None:
             return
         came_by = (self.judgement.identity_id, self.judgement.client_class)
         comes_by = (None, BROWSER) if self.provider is None else self.provider.way
-        if comes_by == came_by:
+        if self.provider is not None and self.provider.replaces:
+            self._begin_anew(EndReason.REPLACED)
+        elif comes_by == came_by:
             self._rekey(authenticated_again=True)
         else:
-            self._begin_anew()
+            self._begin_anew(EndReason.SIGNED_OUT)
 
     @property
     def ledger_id(self) -> int | None:
         """The id of the ledger row, once the session is signed in and stored."""
         return self._ledger_id
 
-    def _begin_anew(self) -> None:
+    def _begin_anew(self, reason: EndReason) -> None:
         """End the session, and give its payload a key that the next save starts a new one for."""
         using = database()
         with transaction.atomic(using=using):
-            self._end_in_place(using)
+            self._end_in_place(using, reason)
             payloads(using).filter(session_key=self.session_key).delete()
         self._ledger_user = None
         self._session_key = None

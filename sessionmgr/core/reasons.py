@@ -21,6 +21,7 @@ class EndReason(StrEnum):
     REVOKED_BY_ADMIN = "revoked_by_admin"
     REVOKED_BY_USER = "revoked_by_user"
     SESSION_LIMIT = "session_limit"
+    REPLACED = "replaced"
     WRONG_SCOPE = "wrong_scope"
     HOST_EXPIRY = "host_expiry"
     PAYLOAD_MISSING = "payload_missing"
@@ -75,7 +76,9 @@ class Outcome(StrEnum):
 
 
 #: Ends that tell nothing about the person: the next sign-in needs no fresh credentials (R15).
-NO_CREDENTIALS_AFTER = frozenset({EndReason.LEASE_EXPIRED, EndReason.WRONG_SCOPE})
+NO_CREDENTIALS_AFTER = frozenset(
+    {EndReason.LEASE_EXPIRED, EndReason.REPLACED, EndReason.WRONG_SCOPE}
+)
 
 
 class Standing(StrEnum):

@@ -37,6 +37,7 @@ class Wish:
     stays_signed_in: bool = False
     session_id: int | None = None
     id_token_hint: str = ""
+    ticket_id: int | None = None
 
 
 def begin(
@@ -55,6 +56,7 @@ def begin(
         max_age=wish.max_age,
         stays_signed_in=wish.stays_signed_in,
         session_id=wish.session_id,
+        ticket_id=wish.ticket_id,
         created_at=clock.now(using),
     )
     attempt.save(force_insert=True, using=using)

@@ -4,7 +4,7 @@ Every override of that package is in this module and in ``views``; a test holds 
 those upstream. docs/adr/0011-mozilla-django-oidc.md tells which and why.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
@@ -27,6 +27,9 @@ from sessionmgr.identity.provider import Provider, current_provider, key_for
 from sessionmgr.identity.tokens import IdClaims, id_token_claims, userinfo_matches
 from sessionmgr.identity.wire import DEADLINE
 from sessionmgr.models import FederatedIdentity, database
+
+#: Raises where the claims are good, but not those of whom the sign-in is for.
+Check = Callable[[IdClaims], None]
 
 PATH = "sessionmgr.identity.backend.ProviderBackend"
 
@@ -101,6 +104,7 @@ class ProviderBackend(OIDCAuthenticationBackend):  # type: ignore[misc]
         self.at = clock.now(database())
         self.until = monotonic() + DEADLINE
         self.max_age: int | None = kwargs.pop("max_age", None)
+        self.check: Check = kwargs.pop("check", accept)
         return super().authenticate(request, **kwargs)
 
     def get_token(self, payload: dict[str, Any]) -> dict[str, Any]:
@@ -127,6 +131,7 @@ class ProviderBackend(OIDCAuthenticationBackend):  # type: ignore[misc]
             now=self.at,
             max_age=self.max_age,
         )
+        self.check(self.claims)
         return dict(self.claims.claims)
 
     def get_userinfo(
@@ -154,6 +159,10 @@ class ProviderBackend(OIDCAuthenticationBackend):  # type: ignore[misc]
         found = SignedIn(identity, claims, self.tokens, self.at)
         self.request.sessionmgr_signed_in = found  # type: ignore[union-attr]
         return identity.user
+
+
+def accept(claims: IdClaims) -> None:
+    """Let anybody in whom the provider vouches for."""
 
 
 def with_email(claims: IdClaims, profile: Mapping[str, Any]) -> IdClaims:

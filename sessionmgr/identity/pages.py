@@ -89,6 +89,16 @@ class Failure(Enum):
         button=_("Give my credentials"),
         query={"prompt": "login"},
     )
+    WRONG_TICKET = Told(
+        HTTPStatus.FORBIDDEN,
+        _("This link is not for you"),
+        _(
+            "It was made for somebody else, or for another browser session, so nobody was signed "
+            "in. Go back to the Admin Center and open the environment from there."
+        ),
+        button=_("Sign in without it"),
+        leads_to_sign_in=True,
+    )
     MISMATCH = Told(
         HTTPStatus.FORBIDDEN,
         _("Somebody else signed in"),

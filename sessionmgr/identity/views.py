@@ -1,6 +1,6 @@
 """To the provider and back: where a sign-in begins, and where it ends, well or badly."""
 
-from datetime import timedelta
+from functools import partial
 from typing import Any, cast
 
 from django.conf import settings
@@ -15,16 +15,15 @@ from mozilla_django_oidc.views import (
     OIDCAuthenticationRequestView,
 )
 
-from sessionmgr import answers, clock, sources
+from sessionmgr import answers, clock, openings, sources
 from sessionmgr.activity import passive
 from sessionmgr.backends.db import SessionStore
-from sessionmgr.conf import conf
-from sessionmgr.core.reasons import NO_CREDENTIALS_AFTER, EndReason, LeaseSource
+from sessionmgr.core.reasons import EndReason, LeaseSource
 from sessionmgr.enforcement import ProviderSignIn, end, judgement_of
 from sessionmgr.identity import attempts, freshness, grants, health, renewal
 from sessionmgr.identity.attempts import Wish
 from sessionmgr.identity.backend import PATH, SignedIn
-from sessionmgr.identity.config import provider_config
+from sessionmgr.identity.config import ProviderConfig, provider_config
 from sessionmgr.identity.outcomes import (
     Denied,
     InvalidToken,
@@ -36,7 +35,10 @@ from sessionmgr.identity.pages import Failure, failed
 from sessionmgr.identity.people import NotAdmittedError, Refusal
 from sessionmgr.identity.provider import current_provider
 from sessionmgr.identity.renewal import interval_of
+from sessionmgr.identity.tokens import IdClaims
+from sessionmgr.identity.wishes import wish_by_ticket, wish_of
 from sessionmgr.models import SignInAttempt, UserSession, database
+from sessionmgr.openings import Arrival, WrongTicketError
 
 
 @method_decorator([never_cache, passive], name="dispatch")
@@ -56,64 +58,29 @@ class AuthenticateView(OIDCAuthenticationRequestView):  # type: ignore[misc]
         wish = wish_of(request, back)
         if wish is None:
             return HttpResponseRedirect(answers.sign_in_url(back))
-        try:
-            address, browser = attempts.begin(request, wish, current_provider(), config)
-        except (Unreachable, Misconfigured) as error:
-            return out_of_reach(request, error, back)
-        response = HttpResponseRedirect(address)
-        attempts.remember_browser(response, browser)
-        return response
+        return send_to_provider(request, wish, config)
 
 
-def wish_of(request: HttpRequest, back: str) -> Wish | None:
-    """Return what this sign-in is to be; ``None``: a question about a session that is not there.
-
-    Credentials are asked for wherever somebody was signed in before, or is (R15): a visit by
-    somebody new may be answered by the provider's own session.
-    """
-    session = cast(SessionStore, request.session)
-    judged = judgement_of(request)
-    is_there = judged is not None or session.is_suspended
-    row = session.presented_row() if is_there else None
-    prompt = request.GET.get("prompt", "")
-    if prompt == "none":
-        # Of another kind of client only its own access token tells.
-        is_browser = not session.needs_token and (judged is None or not judged.client_class)
-        if row is None or not is_browser:
-            return None
-        tokens = grants.read(row, using=database())
-        return Wish(
-            # The session lives on: how long, is not for the age of its credentials to say.
-            max_age=_seconds(conf.SESSIONMGR_IDENTITY_LIFETIME),
-            next=back,
-            prompt="none",
-            session_id=row,
-            id_token_hint="" if tokens is None else tokens.id_token,
-        )
-    needs_credentials = prompt == "login" or is_there or was_signed_in(request)
-    policy = sources.current_policy(request) if judged is None else judged.policy
-    longest = conf.SESSIONMGR_CREDENTIALS_MAX_AGE
-    if policy.max_age is not None:
-        longest = min(longest, policy.max_age)
-    return Wish(
-        max_age=_seconds(longest),
-        next=back,
-        prompt="login" if needs_credentials else "",
-        stays_signed_in=request.GET.get("stay") == "on",
-        session_id=row,
-    )
+def send_to_provider(request: HttpRequest, wish: Wish, config: ProviderConfig) -> HttpResponse:
+    """Begin an attempt and send the browser there, unless the provider is out of reach."""
+    try:
+        address, browser = attempts.begin(request, wish, current_provider(), config)
+    except (Unreachable, Misconfigured) as error:
+        return out_of_reach(request, error, wish.next)
+    response = HttpResponseRedirect(address)
+    attempts.remember_browser(response, browser)
+    return response
 
 
-def was_signed_in(request: HttpRequest) -> bool:
-    """Return whether this browser comes from a session that has ended: its mark, or its cookie."""
-    if answers.MUST_GIVE_CREDENTIALS in request.COOKIES:
-        return True
-    reason = cast(SessionStore, request.session).why_ended()
-    return reason is not None and reason not in NO_CREDENTIALS_AFTER
-
-
-def _seconds(span: timedelta) -> int:
-    return int(span.total_seconds())
+def go_by_ticket(
+    request: HttpRequest, ticket_id: int, *, here: UserSession | None, back: str
+) -> HttpResponse:
+    """Send a browser that comes by a ticket to the provider; see ``wish_by_ticket``."""
+    config = provider_config()
+    if config is None:
+        return HttpResponseRedirect(answers.sign_in_url(back))
+    wish = wish_by_ticket(request, ticket_id, here=here, back=back)
+    return send_to_provider(request, wish, config)
 
 
 @method_decorator([never_cache, passive, sensitive_variables()], name="dispatch")
@@ -133,14 +100,16 @@ class CallbackView(OIDCAuthenticationCallbackView):  # type: ignore[misc]
         if "error" in request.GET or not request.GET.get("code"):
             return self.not_signed_in(request, attempt, request.GET.get("error", ""))
         try:
-            signed_in = self.validated(request, attempt)
+            answer = self.arrived(request, attempt, self.validated(request, attempt))
         except (Unreachable, Misconfigured) as error:
             return self.no_answer(request, attempt, error)
         except (InvalidToken, Denied):
             return failed(request, Failure.INVALID, next=attempt.next)
         except NotAdmittedError as error:
             return failed(request, REFUSALS[error.refusal], next=attempt.next)
-        return self.arrived(request, attempt, signed_in)
+        except WrongTicketError:
+            return failed(request, Failure.WRONG_TICKET, next=attempt.next)
+        return answer
 
     def validated(self, request: HttpRequest, attempt: SignInAttempt) -> SignedIn:
         """Exchange the code and return who has signed in; see ``backend`` for what it raises."""
@@ -149,6 +118,7 @@ class CallbackView(OIDCAuthenticationCallbackView):  # type: ignore[misc]
             nonce=attempt.nonce,
             code_verifier=attempt.code_verifier,
             max_age=attempt.max_age,
+            check=partial(check_ticket, request, attempt),
         )
         found: SignedIn | None = getattr(request, "sessionmgr_signed_in", None)
         if found is None:
@@ -189,14 +159,30 @@ class CallbackView(OIDCAuthenticationCallbackView):  # type: ignore[misc]
         if attempt.prompt == "none":
             return self.confirmed(request, attempt, signed_in)
         if not freshness.is_fresh(signed_in, asked_for_credentials=attempt.prompt == "login"):
-            return failed(request, Failure.OLD_CREDENTIALS, next=attempt.next)
-        self.sign_in(request, attempt, signed_in)
+            return self.too_old(request, attempt)
+        arrival = arrival_of(request, attempt, signed_in.claims)
+        openings.check(arrival)
+        self.sign_in(request, attempt, signed_in, arrival)
         if going_on is not None and going_on.pk != cast(SessionStore, request.session).ledger_id:
             # It was suspended, and its place is taken (ASVS 7.2.4).
             end(going_on.pk, EndReason.SIGNED_OUT, using=database())
         response = HttpResponseRedirect(self.page_of(attempt))
         response.delete_cookie(answers.MUST_GIVE_CREDENTIALS, samesite="Lax")
         return response
+
+    def too_old(self, request: HttpRequest, attempt: SignInAttempt) -> HttpResponse:
+        """Have the credentials given: by a button, or at once where a ticket would be lost."""
+        config = provider_config()
+        if config is None or attempt.ticket_id is None or attempt.prompt == "login":
+            return failed(request, Failure.OLD_CREDENTIALS, next=attempt.next)
+        wish = Wish(
+            max_age=attempt.max_age,
+            next=attempt.next,
+            prompt="login",
+            session_id=attempt.session_id,
+            ticket_id=attempt.ticket_id,
+        )
+        return send_to_provider(request, wish, config)
 
     def confirmed(
         self, request: HttpRequest, attempt: SignInAttempt, signed_in: SignedIn
@@ -208,7 +194,13 @@ class CallbackView(OIDCAuthenticationCallbackView):  # type: ignore[misc]
         # It has ended meanwhile; a question without a prompt starts no other one (ASVS 7.6.2).
         return HttpResponseRedirect(answers.sign_in_url(attempt.next))
 
-    def sign_in(self, request: HttpRequest, attempt: SignInAttempt, signed_in: SignedIn) -> None:
+    def sign_in(
+        self,
+        request: HttpRequest,
+        attempt: SignInAttempt,
+        signed_in: SignedIn,
+        arrival: Arrival,
+    ) -> None:
         """Start the session, or both clocks of the one there is, under a new key."""
         session = cast(SessionStore, request.session)
         claims = signed_in.claims
@@ -220,6 +212,8 @@ class CallbackView(OIDCAuthenticationCallbackView):  # type: ignore[misc]
             sid=claims.sid or "",
             stays_signed_in=attempt.stays_signed_in if told is None else told,
             source=LeaseSource.SIGN_IN,
+            bypass=openings.bypass_of(arrival, signed_in.identity.pk),
+            replaces=attempt.ticket_id is not None,
         )
         auth.login(request, signed_in.identity.user, backend=PATH)
         session.save_early()
@@ -247,6 +241,26 @@ def session_here(request: HttpRequest, attempt: SignInAttempt) -> UserSession | 
         return None
     live = UserSession.objects.using(database()).live()
     return live.filter(pk=session_id).first()
+
+
+def check_ticket(request: HttpRequest, attempt: SignInAttempt, claims: IdClaims) -> None:
+    """Refuse a ticket of somebody else's before anything is stored of who came instead.
+
+    Where a session goes on here, it must first be seen whether it is that person's (R16).
+    """
+    if attempt.session_id is None:
+        openings.check(arrival_of(request, attempt, claims))
+
+
+def arrival_of(request: HttpRequest, attempt: SignInAttempt, claims: IdClaims) -> Arrival:
+    """Return who arrives where, and by which ticket."""
+    return Arrival(
+        issuer=claims.issuer,
+        subject=claims.subject,
+        sid=claims.sid or "",
+        scope=sources.scope_of(request),
+        ticket_id=attempt.ticket_id,
+    )
 
 
 def is_same_person(going_on: UserSession, signed_in: SignedIn) -> bool:

@@ -8,6 +8,8 @@ import pytest
 from django.test import Client
 
 from settings_app.models import Environment
+from tests.identity.conftest import at_rogue as at_rogue
+from tests.identity.conftest import rogue as rogue
 
 URL = "/admin/system-settings/main/general/"
 

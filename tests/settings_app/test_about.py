@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from html import unescape
 from importlib.metadata import PackageNotFoundError
 from typing import Any
 
@@ -11,8 +12,10 @@ from django.test import Client
 from sessionmgr.core.policy import MINUTE, Policy
 from sessionmgr.models import UserSession
 from settings_app import about
-from settings_app.models import Environment
+from settings_app.models import Address, Environment
 from settings_app.saving import Author, store
+from tests.identity.browser import INSTANCES, Browser, commit, make_places
+from tests.identity.providers.rogue import Rogue
 from tests.sessionmgr.ledger import leased, now
 
 URL = "/about/"
@@ -26,7 +29,7 @@ def test_about_tells_versions_limits_and_until_when(client: Client, alice: Any) 
     client.force_login(alice)
     html = client.get(URL).content.decode()
     assert "version 9.2.0.1" in html
-    assert "24 hours, as no identity provider decides" in html
+    assert "24 hours, as no identity provider\u0027s policy applies" in unescape(html)
     assert "up to the identity provider" in html
     assert "You stay signed in until" in html
 
@@ -105,3 +108,67 @@ class TestTheProvidersWord:
 
     def test_the_home_page_tells_the_same(self, confirmed: Client) -> None:
         assert "Your identity provider decides" in confirmed.get("/").content.decode()
+
+
+class TestTheFallback:
+    """Until when and why the provider's policy is bypassed, and the way around it (R4)."""
+
+    @pytest.fixture
+    def browser(self, at_rogue: Rogue, db: None) -> Browser:
+        make_places()
+        found = Browser(at_rogue)
+        found.key("main")
+        return found
+
+    def told(self, browser: Browser, slug: str) -> str:
+        response = browser.at[slug].client.get(URL)
+        assert response.status_code == 200
+        return " ".join(unescape(response.content.decode()).split())
+
+    def test_who_lives_by_the_providers_policy_is_told_so(self, browser: Browser) -> None:
+        html = self.told(browser, "main")
+        assert "How long you stay signed in is decided by: your identity provider." in html
+        assert "bypassed" not in html
+
+    def test_opened_by_hand_the_way_leads_to_the_admin_center_that_was_visited(
+        self, browser: Browser
+    ) -> None:
+        browser.visit("main")
+        browser.key("new")
+        html = self.told(browser, "new")
+        assert "24 hours, as no identity provider's policy applies." in html
+        assert "you are signed out here on" in html
+        assert "after you had visited the Admin Center" in html
+        assert f'href="http://localhost{INSTANCES}"' in html
+        browser.open("new")
+        assert "bypassed" not in self.told(browser, "new")
+
+    def test_opened_after_a_newer_one_the_way_is_another_browser_session(
+        self, browser: Browser
+    ) -> None:
+        browser.key("old")
+        html = self.told(browser, "old")
+        assert "was opened after a newer one in the same browser session" in html
+        assert "in a private window, or in another profile" in html
+        assert "Sign out here" in html
+        assert "Go to the Admin Center" not in html
+
+    def test_a_custom_length_is_named_as_what_decides(self, browser: Browser, policy: Any) -> None:
+        policy(custom_length=True)
+        assert "decided by: System Settings of this environment." in self.told(browser, "main")
+
+    def test_an_admin_center_that_cannot_be_reached_is_not_offered(self, browser: Browser) -> None:
+        browser.visit("main")
+        browser.key("new")
+        Address.objects.filter(host="localhost").delete()
+        commit()
+        html = self.told(browser, "new")
+        assert "after you had visited the Admin Center" in html
+        assert "Go to the Admin Center" not in html
+
+    def test_it_costs_who_has_no_fallback_nothing(
+        self, browser: Browser, django_assert_num_queries: Any
+    ) -> None:
+        self.told(browser, "main")
+        with django_assert_num_queries(2):
+            self.told(browser, "main")

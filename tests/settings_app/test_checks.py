@@ -76,7 +76,7 @@ def test_admin_hides_the_link_where_the_page_is_not_mounted(
 ) -> None:
     from settings_app import admin
 
-    monkeypatch.setattr(admin, "is_mounted", lambda: False)
+    monkeypatch.setattr(admin, "is_mounted", lambda name: False)
     assert "systemsettings" not in admin_page.get("/admin/").content.decode()
     clear_url_caches()
 
