@@ -102,9 +102,14 @@ def about_context(request: HttpRequest) -> dict[str, Any]:
 
 def numbers_of(policy: Policy) -> list[Number]:
     """Return each value of ``policy`` that is in force, with where it comes from."""
-    values = values_of(policy)
+    of_groups = _of_groups(policy)
+    values = {**values_of(policy), **of_groups}
     return [
-        Number(str(NAMES[field]), value_words(field, values[field]), _origin(policy, field))
+        Number(
+            str(NAMES[field]),
+            value_words(field, values[field]),
+            _("stricter for a group of yours") if field in of_groups else _origin(policy, field),
+        )
         for field in FIELDS
         if _is_in_force(policy, field)
     ]
@@ -113,10 +118,20 @@ def numbers_of(policy: Policy) -> list[Number]:
 def _is_in_force(policy: Policy, field: str) -> bool:
     """Return whether ``field`` has an effect: the numbers of a switched-off group have none."""
     if field in ("max_session_length", "session_warning"):
-        return policy.custom_length
+        return policy.max_age is not None
     if field in ("inactivity_duration", "inactivity_warning"):
-        return policy.inactivity_enabled
+        return policy.max_idle is not None
     return True
+
+
+def _of_groups(policy: Policy) -> dict[str, int]:
+    """Return the limits that a group of one's own has made stricter."""
+    found = {}
+    if policy.stricter_age is not None and policy.stricter_age == policy.max_age:
+        found["max_session_length"] = minutes(policy.stricter_age)
+    if policy.stricter_idle is not None and policy.stricter_idle == policy.max_idle:
+        found["inactivity_duration"] = minutes(policy.stricter_idle)
+    return found
 
 
 def _origin(policy: Policy, field: str) -> str:

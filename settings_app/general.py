@@ -19,6 +19,7 @@ from sessionmgr.enforcement import judgement_of
 from settings_app.access import may_change
 from settings_app.conf import conf
 from settings_app.forms import GeneralForm, typed_in
+from settings_app.groups import who_gets_what, why
 from settings_app.history import Move, history_of, moves_of, told_changes
 from settings_app.models import Environment
 from settings_app.saving import Author, StaleVersionError, in_force, store, stored_policy
@@ -81,9 +82,16 @@ class GeneralPage:
             "has_more_changes": len(changes) > RECENT,
             "stored_version": self.stored.version,
             "in_force": policy_words(in_force(self.stored)),
+            "who": who_gets_what(self.environment, self.stored),
+            **self.looked_up(),
             **more,
         }
         return render(self.request, "settings_app/general.html", context, status=status)
+
+    def looked_up(self) -> dict[str, Any]:
+        """Return why the user that is asked for gets what they get."""
+        asked = self.request.GET.get("user", "").strip()
+        return {"asked": asked, "found": why(self.environment, asked) if asked else None}
 
     def context(self) -> dict[str, Any]:
         """Return what every answer of this page shows."""
@@ -212,7 +220,12 @@ class GeneralPage:
             return False
         now = judged.decision.now
         state = replace(judged.state, last_activity_at=max(now, judged.state.last_activity_at))
-        return not decide(in_force(policy), state, now).is_live
+        own = replace(
+            in_force(policy),
+            stricter_age=judged.policy.stricter_age,
+            stricter_idle=judged.policy.stricter_idle,
+        )
+        return not decide(own, state, now).is_live
 
     def ask(self, question: str, form: GeneralForm) -> HttpResponse:
         """Ask before a save with consequences; nothing is stored yet."""

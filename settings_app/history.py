@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.db.models import QuerySet
+from django.utils.translation import gettext as _
 
 from settings_app.models import Environment, SettingsChange, database
 from settings_app.values import FIELDS
@@ -39,10 +40,23 @@ def told_changes(changes: Iterable[SettingsChange]) -> list[Told]:
 
 
 def moves_of(changes: dict[str, list[Any]]) -> list[Move]:
-    """Return ``{field: [from, to]}`` in words, in the order of the page."""
+    """Return ``{field: [from, to]}`` in words, in the order of the page; groups come last."""
+    of_page = [field for field in FIELDS if field in changes]
+    of_groups = [field for field in changes if field.startswith("group/")]
     return [
-        Move(str(NAMES[field]), value_words(field, old), value_words(field, new))
-        for field in FIELDS
-        if field in changes
+        Move(field_words(field), value_words(_plain(field), old), value_words(_plain(field), new))
+        for field in [*of_page, *of_groups]
         for old, new in [changes[field]]
     ]
+
+
+def field_words(field: str) -> str:
+    """Return a field's short name; of a group's, ``group/<name>/<field>``, with the group's."""
+    if not field.startswith("group/"):
+        return str(NAMES[field])
+    name = field.removeprefix("group/").rpartition("/")[0]
+    return _("%(field)s for “%(group)s”") % {"field": NAMES[_plain(field)], "group": name}
+
+
+def _plain(field: str) -> str:
+    return field.rpartition("/")[2]

@@ -11,7 +11,8 @@ from django.db.models import Q
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from sessionmgr.core.policy import Policy
+from sessionmgr.core.policy import MINUTE, Policy
+from sessionmgr.core.policy import GroupLimits as Limits
 from settings_app.addresses import (
     HOST,
     MALFORMED_HOST,
@@ -24,7 +25,7 @@ from settings_app.addresses import (
     version_validator,
 )
 from settings_app.clients import ClientClass as ClientClass
-from settings_app.constraints import constraints
+from settings_app.constraints import constraints, group_constraints
 from settings_app.tickets import AdminCenterVisit as AdminCenterVisit
 from settings_app.tickets import LaunchTicket as LaunchTicket
 from settings_app.values import CUSTOM, DEFAULTS, PROVIDER, policy_of
@@ -224,6 +225,54 @@ class SystemSettings(models.Model):
     def policy(self) -> Policy:
         """The limits that this row stores."""
         return policy_of(vars(self), self.version)
+
+
+class GroupLimits(models.Model):
+    """Stricter limits for the members of a group in one environment (R14); the strictest wins.
+
+    Written by ``group_limits`` alone. One that is looser than the environment's is refused there:
+    it takes two tables to tell, and the strictest wins whatever is stored.
+    """
+
+    environment = models.ForeignKey(
+        Environment,
+        on_delete=models.CASCADE,
+        related_name="group_limits",
+        verbose_name=_("environment"),
+    )
+    group = models.ForeignKey(
+        "auth.Group",
+        on_delete=models.PROTECT,
+        related_name="+",
+        verbose_name=_("group"),
+    )
+    max_session_length = models.PositiveSmallIntegerField(null=True)
+    inactivity_duration = models.PositiveSmallIntegerField(null=True)
+    reason = models.TextField(_("reason"), blank=True)
+
+    class Meta:
+        verbose_name = _("limits of a group")
+        verbose_name_plural = _("limits of groups")
+        default_permissions = ()
+        ordering = ["group__name"]
+        constraints = group_constraints()
+
+    def __str__(self) -> str:
+        return f"{self.environment_id}: group {self.group_id}"
+
+    @property
+    def limits(self) -> Limits:
+        """The limits that this row stores."""
+        return limits_of(self.group_id, self.max_session_length, self.inactivity_duration)
+
+
+def limits_of(group: Any, length: int | None, idle: int | None) -> Limits:
+    """Return limits as they are stored, in whole minutes."""
+    return Limits(
+        group=group,
+        max_age=None if length is None else length * MINUTE,
+        max_idle=None if idle is None else idle * MINUTE,
+    )
 
 
 class SettingsChange(models.Model):

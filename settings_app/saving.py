@@ -1,20 +1,22 @@
 """Storing settings: the one way, for the page, the command and imports."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.db import IntegrityError, transaction
 from django.db.models import F
 
 from sessionmgr import clock, models
+from sessionmgr.core.policy import GroupLimits as Limits
 from sessionmgr.core.policy import Policy, Problem, is_looser, problems
 from sessionmgr.signals import policy_changed
 from sessionmgr.sweep import sweep_scope
 from settings_app import source
 from settings_app.clients import exemptions
 from settings_app.conf import conf
-from settings_app.models import Environment, SettingsChange, SystemSettings, database
+from settings_app.models import Environment, GroupLimits, SettingsChange, SystemSettings, database
 from settings_app.values import changes_between, values_of
 
 
@@ -41,7 +43,14 @@ class Author:
 def stored_policy(environment: Environment) -> Policy:
     """Return what is stored for ``environment``; the defaults where nothing is."""
     row = SystemSettings.objects.using(database()).filter(environment=environment).first()
-    return Policy() if row is None else row.policy
+    groups = stored_groups(environment)
+    return replace(Policy() if row is None else row.policy, groups=groups)
+
+
+def stored_groups(environment: Environment) -> tuple[Limits, ...]:
+    """Return the groups that have stricter limits in ``environment``, by their names."""
+    rows = GroupLimits.objects.using(database()).filter(environment=environment)
+    return tuple(row.limits for row in rows)
 
 
 def in_force(policy: Policy) -> Policy:
@@ -56,32 +65,59 @@ def store(
 ) -> SettingsChange:
     """Store ``policy`` as the version after ``based_on`` and record who changed what.
 
-    Before a looser policy comes into force, what is stale under the old one is ended in the same
-    transaction (I4). Of two saves based on one version the first wins.
+    The groups' limits stay as they are: where they are looser than ``policy``, that wins.
     """
     if found := problems(policy):
         raise RefusedPolicyError(found)
-    using = database()
-    new = replace(policy, version=based_on + 1)
-    with transaction.atomic(using=using), transaction.atomic(using=models.database()):
-        old = _claim(environment, based_on, using)
+
+    def write(old: Policy, using: str) -> Written:
+        new = replace(policy, version=based_on + 1, groups=old.groups)
         rows = SystemSettings.objects.using(using).filter(environment=environment)
         rows.update(**values_of(new))
+        return Written(new, changes_between(old, new))
+
+    return change(environment, write, based_on=based_on, author=author, reason=reason)
+
+
+class Written(NamedTuple):
+    """What a change has put in force, and ``{field: [from, to]}`` for the record."""
+
+    policy: Policy
+    moves: dict[str, list[Any]]
+
+
+def change(
+    environment: Environment,
+    write: Callable[[Policy, str], Written],
+    *,
+    based_on: int,
+    author: Author,
+    reason: str,
+) -> SettingsChange:
+    """Let ``write`` make the version after ``based_on``, and record who changed what.
+
+    Before a looser policy comes into force, what is stale under the old one is ended in the same
+    transaction (I4). Of two changes based on one version the first wins.
+    """
+    using = database()
+    with transaction.atomic(using=using), transaction.atomic(using=models.database()):
+        old = _claim(environment, based_on, using)
+        new, moves = write(old, using)
         _end_what_is_stale(environment.slug, in_force(old), in_force(new))
-        change = SettingsChange(
+        made = SettingsChange(
             environment=environment,
             version=new.version,
             at=clock.now(using),
             user=author.user,
             changed_by=author.name[:254],
-            changes=changes_between(old, new),
+            changes=moves,
             reason=reason,
         )
-        change.save(using=using)
+        made.save(using=using)
         transaction.on_commit(source.invalidate, using=using)
         announce = partial(_announce, environment.slug, old, new, author.user)
         transaction.on_commit(announce, using=using)
-    return change
+    return made
 
 
 def _claim(environment: Environment, based_on: int, using: str) -> Policy:
@@ -92,10 +128,11 @@ def _claim(environment: Environment, based_on: int, using: str) -> Policy:
     """
     rows = SystemSettings.objects.using(using).filter(environment=environment)
     if rows.filter(version=based_on).update(version=F("version") + 1):
-        return replace(rows.get().policy, version=based_on)
+        groups = stored_groups(environment)
+        return replace(rows.get().policy, version=based_on, groups=groups)
     if based_on or not _insert(environment, using):
         raise StaleVersionError
-    return Policy()
+    return Policy(groups=stored_groups(environment))
 
 
 def _insert(environment: Environment, using: str) -> bool:

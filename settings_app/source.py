@@ -15,18 +15,18 @@ import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from time import monotonic
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from django.db import InterfaceError, OperationalError, connections
 from django.http import HttpRequest
 
 from sessionmgr import sources
-from sessionmgr.core.policy import Policy
+from sessionmgr.core.policy import GROUP_FIELDS, GroupLimits, Policy
 from sessionmgr.sources import DEFAULT_SCOPE
 from settings_app.addresses import AddressBook, Place
 from settings_app.clients import exemptions
 from settings_app.conf import conf
-from settings_app.models import Environment, database
+from settings_app.models import Environment, database, limits_of
 from settings_app.values import FIELDS, policy_of
 
 logger = logging.getLogger("settings_app")
@@ -176,6 +176,7 @@ def invalidate() -> None:
 
 COLUMNS = [name for name in Known._fields if name != "slug"]
 SETTINGS = [f"system_settings__{name}" for name in ("version", *FIELDS)]
+GROUPS = [f"group_limits__{name}" for name in ("group", *GROUP_FIELDS)]
 
 
 def read() -> Held:
@@ -184,24 +185,33 @@ def read() -> Held:
     rows = (
         Environment.objects.using(database())
         .order_by("pk")
-        .values("slug", *COLUMNS, *SETTINGS, "addresses__host", "addresses__prefix")
+        .values("slug", *COLUMNS, *SETTINGS, *GROUPS, "addresses__host", "addresses__prefix")
     )
     policies: dict[str, Policy] = {}
+    groups: dict[str, dict[Any, GroupLimits]] = {}
     known: dict[str, Known] = {}
-    places: list[tuple[str, Place]] = []
+    #: In their order, once each: an environment with groups comes in many rows.
+    places: dict[tuple[str, Place], None] = {}
     kinds = {} if conf.SESSIONMGR_RESTORE_DEFAULTS else exemptions()
+    defaults = Policy(exemptions=kinds)
     for row in rows:
         slug = row["slug"]
         known[slug] = Known(slug, *(row[name] for name in COLUMNS))
         version, *values = (row[name] for name in SETTINGS)
-        if version is not None and not conf.SESSIONMGR_RESTORE_DEFAULTS:
+        if version is not None:
             policy = policy_of(dict(zip(FIELDS, values, strict=True)), version)
             policies[slug] = replace(policy, exemptions=kinds)
+        group, *limits = (row[name] for name in GROUPS)
+        if group is not None:
+            groups.setdefault(slug, {})[group] = limits_of(group, *limits)
         if row["addresses__host"] is not None:
-            places.append((row["addresses__host"], Place(slug, row["addresses__prefix"])))
+            places[row["addresses__host"], Place(slug, row["addresses__prefix"])] = None
+    for slug, found in groups.items():
+        policies[slug] = replace(policies.get(slug, defaults), groups=tuple(found.values()))
     default = next((each.slug for each in known.values() if each.is_default), DEFAULT_SCOPE)
     book = AddressBook.of(default, places)
-    return Held(policies, at, known, book, Policy(exemptions=kinds))
+    in_force = {} if conf.SESSIONMGR_RESTORE_DEFAULTS else policies
+    return Held(in_force, at, known, book, defaults)
 
 
 def _ask(holder: Holder) -> Held:

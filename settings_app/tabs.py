@@ -12,6 +12,7 @@ from settings_app.provider import is_there
 
 TABS: tuple[tuple[str, str | Promise], ...] = (
     ("general", _("General")),
+    ("groups", _("Groups")),
     # With a context of its own: the admin's word for it is "story" in some languages.
     ("history", pgettext_lazy("tab", "History")),
     ("coverage", _("Coverage")),

@@ -9,6 +9,7 @@ app_name = "system_settings"
 urlpatterns = [
     path("", views.environments, name="environments"),
     path("<slug:slug>/general/", views.general, name="general"),
+    path("<slug:slug>/groups/", views.groups, name="groups"),
     path("<slug:slug>/history/", views.history, name="history"),
     path("<slug:slug>/coverage/", views.coverage, name="coverage"),
     path("<slug:slug>/provider/", views.provider, name="provider"),

@@ -16,6 +16,7 @@ from sessionmgr.models import database as sessions_database
 from settings_app.about import about_context
 from settings_app.access import for_staff, may_change
 from settings_app.general import GeneralPage
+from settings_app.groups import GroupsPage
 from settings_app.history import history_of, told_changes
 from settings_app.models import Environment, database
 from settings_app.provider import provider_context
@@ -47,6 +48,14 @@ def environments(request: HttpRequest) -> HttpResponse:
 def general(request: HttpRequest, slug: str) -> HttpResponse:
     """Show the General tab, or do what its buttons say."""
     page = GeneralPage(request, _environment(slug))
+    return page.answer() if request.method == "POST" else page.show()
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@for_staff
+def groups(request: HttpRequest, slug: str) -> HttpResponse:
+    """Show the Groups tab, or do what its buttons say."""
+    page = GroupsPage(request, _environment(slug))
     return page.answer() if request.method == "POST" else page.show()
 
 

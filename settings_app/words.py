@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
-from sessionmgr.core.policy import BOUNDS, Code, Policy, Problem
+from sessionmgr.core.policy import BOUNDS, GROUP_FIELDS, Code, GroupLimits, Policy, Problem
 from sessionmgr.core.reasons import EndReason, FallbackReason
-from settings_app.values import CUSTOM, MINUTE_FIELDS, PROVIDER, Values, minutes, values_of
+from settings_app.values import CUSTOM, MINUTE_FIELDS, PROVIDER, minutes
 
 if TYPE_CHECKING:
     from django.utils.functional import _StrPromise
@@ -108,6 +108,32 @@ def problem_words(problem: Problem, policy: Policy) -> str:
     }
 
 
+def group_problem_words(problem: Problem, limits: GroupLimits, policy: Policy) -> str:
+    """Return the sentence for one broken rule of a group's limits, with the values at odds."""
+    if problem.code is Code.EMPTY:
+        return gettext("Enter a length, a duration of inactivity, or both.")
+    if problem.code is Code.OUT_OF_RANGE:
+        return gettext("Enter a number from %(least)s to %(most)s.") % _bounds(problem.field)
+    given = span_words(minutes(getattr(limits, GROUP_FIELDS[problem.field])))
+    if problem.code is Code.LOOSER:
+        own = span_words(minutes(getattr(policy, GROUP_FIELDS[problem.field])))
+        return gettext(
+            "%(given)s would be looser than the environment's own %(own)s, which would win. "
+            "Enter %(own)s or less."
+        ) % {"given": given, "own": own}
+    other = span_words(minutes(getattr(limits, GROUP_FIELDS[problem.other])))
+    return gettext("%(given)s must be less than “%(other)s” (%(value)s).") % {
+        "given": given,
+        "other": NAMES[problem.other],
+        "value": other,
+    }
+
+
+def _bounds(field: str) -> dict[str, int]:
+    least, most = BOUNDS[field]
+    return {"least": minutes(least), "most": minutes(most)}
+
+
 def value_words(field: str, value: Any) -> str:
     """Return one stored value as people read it."""
     if field == "session_timeout":
@@ -116,6 +142,8 @@ def value_words(field: str, value: Any) -> str:
         return gettext("on") if value else gettext("off")
     if field in MINUTE_FIELDS and isinstance(value, int):
         return span_words(value)
+    if value is None:
+        return gettext("none of its own")
     return str(value)
 
 
@@ -131,11 +159,10 @@ def span_words(count: int) -> str:
 
 def policy_words(policy: Policy) -> list[str]:
     """Return what ``policy`` does, a sentence for each limit."""
-    values = values_of(policy)
-    return [_length_words(policy, values), _inactivity_words(policy, values)]
+    return [_length_words(policy), _inactivity_words(policy)]
 
 
-def _length_words(policy: Policy, values: Values) -> str:
+def _length_words(policy: Policy) -> str:
     if policy.max_age is None:
         return gettext(
             "How long people stay signed in is up to the identity provider; without a provider's "
@@ -144,20 +171,20 @@ def _length_words(policy: Policy, values: Values) -> str:
     return gettext(
         "People are signed out %(length)s after signing in, with a warning %(warning)s before."
     ) % {
-        "length": span_words(values["max_session_length"]),
-        "warning": span_words(values["session_warning"]),
+        "length": span_words(minutes(policy.max_age)),
+        "warning": span_words(minutes(policy.session_warning)),
     }
 
 
-def _inactivity_words(policy: Policy, values: Values) -> str:
+def _inactivity_words(policy: Policy) -> str:
     if policy.max_idle is None:
         return gettext("Nobody is signed out for inactivity.")
     return gettext(
         "People are signed out after %(length)s without activity, with a warning %(warning)s "
         "before."
     ) % {
-        "length": span_words(values["inactivity_duration"]),
-        "warning": span_words(values["inactivity_warning"]),
+        "length": span_words(minutes(policy.max_idle)),
+        "warning": span_words(minutes(policy.inactivity_warning)),
     }
 
 

@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('sessionmgr_settings', '0003_client_class'),
+        ('sessionmgr_settings', '0004_group_limits'),
     ]
 
     operations = [

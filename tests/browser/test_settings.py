@@ -6,13 +6,14 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from django.contrib.auth.models import User
+from django.contrib.auth.models import Group, User
 from playwright.sync_api import Page, expect
 
 from sessionmgr import clock
-from sessionmgr.core.policy import MINUTE, Policy
+from sessionmgr.core.policy import MINUTE, GroupLimits, Policy
 from sessionmgr.models import ProviderHealth
 from settings_app import source
+from settings_app.group_limits import set_limits
 from settings_app.models import Environment
 from settings_app.saving import Author, store, stored_policy
 from tests.browser.conftest import Visitor
@@ -81,6 +82,33 @@ def test_what_is_told_of_the_provider_fits_in_every_look(
     assert fits(page)
     page.locator(".messagelist a").click()
     expect(page.locator(".settings-table tbody tr")).to_have_count(5)
+    assert violations(page) == []
+    assert fits(page)
+
+
+@pytest.mark.parametrize("look", LOOKS)
+def test_who_gets_what_fits_in_every_look(
+    page_of: Callable[..., Page],
+    environment: Environment,
+    admin: User,
+    alice: User,
+    look: dict[str, Any],
+) -> None:
+    group = Group.objects.create(name="Payroll")
+    alice.groups.add(group)
+    limits = GroupLimits(group=group.pk, max_age=60 * MINUTE, max_idle=15 * MINUTE)
+    set_limits(environment, limits, based_on=0, author=Author(name="carol"), reason="Audit")
+    page = page_of(admin, bypass_csp=True, **look)
+    page.locator("#id_user").fill("alice")
+    page.locator("#id_user").press("Enter")
+    expect(page.locator(".settings-binds")).to_have_count(1)
+    assert violations(page) == []
+    assert fits(page)
+    page.goto(page.url.partition("general/")[0] + "groups/")
+    page.get_by_role("link", name="Payroll").click()
+    page.locator("[name=inactivity_duration]").fill("60")
+    page.locator(SAVE).click()
+    expect(page.locator(".settings [role=alert]")).to_have_count(1)
     assert violations(page) == []
     assert fits(page)
 
