@@ -56,8 +56,8 @@ class Fallback(NamedTuple):
         return self.reason is FallbackReason.MANUAL_ENTRY
 
     @property
-    def is_by_version(self) -> bool:
-        return self.reason is FallbackReason.OLDER_VERSION
+    def is_bypass(self) -> bool:
+        return self.reason is not FallbackReason.NO_PROVIDER_POLICY
 
 
 class Confirmation(NamedTuple):
@@ -84,6 +84,7 @@ def about_context(request: HttpRequest) -> dict[str, Any]:
     judged = judgement_of(request)
     scope = sources.scope_of(request) if judged is None else judged.scope
     policy = sources.current_policy(scope) if judged is None else judged.policy
+    fallback = None if judged is None else fallback_of(request, judged)
     environment = Environment.objects.using(database()).filter(slug=scope).first()
     return {
         "title": _("About"),
@@ -93,8 +94,8 @@ def about_context(request: HttpRequest) -> dict[str, Any]:
         "numbers": numbers_of(policy),
         "policy_version": policy.version,
         "limits": [] if judged is None else limits_of(judged.decision),
-        "policy_source": None if judged is None else policy_source_words(judged),
-        "fallback": None if judged is None else fallback_of(request, judged),
+        "policy_source": None if judged is None else policy_source_words(judged, fallback),
+        "fallback": fallback,
         "confirmation": None if judged is None else confirmation_of(judged),
         "authenticated_at": None if judged is None else judged.state.authenticated_at,
     }
@@ -160,12 +161,14 @@ def confirmation_of(judged: Judgement) -> Confirmation | None:
     )
 
 
-def policy_source_words(judged: Judgement) -> str:
+def policy_source_words(judged: Judgement, fallback: Fallback | None) -> str:
     """Return whose word decides how long one stays signed in."""
     if lives_by_lease(judged.policy, judged.state):
         return _("your identity provider")
     if judged.policy.max_age is not None:
         return _("System Settings of this environment")
+    if fallback is not None and fallback.is_bypass:
+        return _("24 hours, as the identity provider's policy is bypassed")
     return _("24 hours, as no identity provider's policy applies")
 
 

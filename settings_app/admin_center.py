@@ -11,6 +11,7 @@ from django.db.models import Count
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 from django.utils.translation import gettext as _
+from django.views.decorators.debug import sensitive_variables
 from django.views.decorators.http import require_POST, require_safe
 
 from sessionmgr import sources
@@ -65,6 +66,7 @@ def instances(request: HttpRequest) -> HttpResponse:
 
 @require_POST
 @for_readers
+@sensitive_variables()
 def open_instance(request: HttpRequest, slug: str) -> HttpResponse:
     """Go to an environment: with a ticket, where a provider's policy is there to be kept."""
     home = home_of(request, slug)

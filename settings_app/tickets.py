@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import models
+from django.views.decorators.debug import sensitive_variables
 
 #: How long a ticket is good, and how long one is kept that is not.
 TICKET_LASTS = timedelta(minutes=2)
@@ -21,6 +22,7 @@ def hash_of(ticket: str) -> bytes:
 class LaunchTicketQuerySet(models.QuerySet["LaunchTicket"]):
     """The one transition: a ticket is spent once."""
 
+    @sensitive_variables()
     def spend(self, ticket: str, scope: str, now: datetime) -> LaunchTicket | None:
         """Return the ticket and use it up; ``None``: forged, used, too old, or for elsewhere."""
         good = self.filter(
@@ -28,6 +30,7 @@ class LaunchTicketQuerySet(models.QuerySet["LaunchTicket"]):
         )
         return self.get(ticket_hash=hash_of(ticket)) if good.update(spent_at=now) else None
 
+    @sensitive_variables()
     def issue(self, ticket: str, *, issued_at: datetime, **binding: Any) -> LaunchTicket:
         """Write a new ticket down."""
         made = LaunchTicket(

@@ -136,7 +136,7 @@ class TestTheFallback:
         browser.visit("main")
         browser.key("new")
         html = self.told(browser, "new")
-        assert "24 hours, as no identity provider's policy applies." in html
+        assert "24 hours, as the identity provider's policy is bypassed." in html
         assert "you are signed out here on" in html
         assert "after you had visited the Admin Center" in html
         assert f'href="http://localhost{INSTANCES}"' in html

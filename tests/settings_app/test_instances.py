@@ -74,7 +74,7 @@ def test_queries_do_not_grow_with_the_environments(
         Environment.objects.create(slug=f"x{number}", name=f"X{number}", version="9.2")
     commit()
     here.get(INSTANCES)
-    with django_assert_max_num_queries(4):
+    with django_assert_max_num_queries(6):
         here.get(INSTANCES)
 
 

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import logging
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from threading import Barrier
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from django.contrib.auth import get_user_model
+from django.db import connection
 
 from sessionmgr import openings
+from sessionmgr.clock import now as clock_of
 from sessionmgr.core.reasons import EndReason
 from sessionmgr.identity.provider import forget
 from sessionmgr.models import FederatedIdentity, SignInAttempt, UserSession
@@ -317,3 +321,24 @@ def test_where_nobody_checks_tickets_none_is_right(db: None) -> None:
         assert openings.bypass_of(arrival, 1) is None
     finally:
         openings.connect(check=before[0], tell=before[1])
+
+
+@pytest.mark.skipif(
+    connection.vendor == "sqlite", reason="the tests' SQLite is one connection for all threads"
+)
+@pytest.mark.django_db(transaction=True)
+def test_of_those_who_come_at_one_moment_one_spends_the_ticket() -> None:
+    now = clock_of("default")
+    binding = {"browser_session": b"x" * 32, "scope": "new", "session_id": 1}
+    LaunchTicket.objects.issue(FORGED, issued_at=now, **binding)
+    start = Barrier(6)
+
+    def spend(_number: int) -> bool:
+        start.wait()
+        try:
+            return LaunchTicket.objects.spend(FORGED, "new", now) is not None
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(6) as pool:
+        assert sorted(pool.map(spend, range(6))) == [False] * 5 + [True]
