@@ -6,7 +6,7 @@ than their groups allow.
 
 from collections.abc import Collection, Hashable
 from functools import cache
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 from django.apps import apps
 from django.contrib.auth import get_user_model
@@ -41,10 +41,26 @@ def members_of(group: Hashable) -> Q:
     table = memberships()
     if table is None:
         return Q(pk__in=[])
-    rows = _rows(table).filter(**{table.group: group})
-    if _is_apart(table):
+    if not joins_plainly():
+        rows = _rows(table).filter(**{table.group: group})
         return Q(user_id__in=list(rows.values_list(table.user, flat=True)))
-    return Q(Exists(rows.filter(**{table.user: OuterRef("user_id")})))
+    return Q(has_member(group, "user_id"))
+
+
+def joins_plainly() -> bool:
+    """Return whether memberships live beside the sessions: one statement can ask for both."""
+    table = memberships()
+    sessions = apps.get_model("sessionmgr", "UserSession")
+    return table is not None and router.db_for_write(table.model) == router.db_for_write(sessions)
+
+
+def has_member(group: Hashable, user: str) -> Exists:
+    """Return whether ``group`` has the member whose id is in the column ``user``.
+
+    Only where memberships join plainly.
+    """
+    table = cast(Memberships, memberships())
+    return Exists(_rows(table).filter(**{table.group: group, table.user: OuterRef(user)}))
 
 
 @cache
@@ -66,8 +82,3 @@ def memberships() -> Memberships | None:
 
 def _rows(table: Memberships) -> QuerySet[Any]:
     return table.model._default_manager.using(router.db_for_write(table.model))
-
-
-def _is_apart(table: Memberships) -> bool:
-    sessions = apps.get_model("sessionmgr", "UserSession")
-    return router.db_for_write(table.model) != router.db_for_write(sessions)

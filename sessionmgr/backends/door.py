@@ -16,16 +16,15 @@ from django.contrib.sessions.backends.db import SessionStore as DatabaseSessionS
 from django.db import InterfaceError, OperationalError
 from django.db.models import Model, Q
 
-from sessionmgr import leases, sources
+from sessionmgr import leases, memberships, sources
 from sessionmgr.backends.people import Person, joins_plainly, person_behind
-from sessionmgr.backends.statement import Found, LedgerRow, find
+from sessionmgr.backends.statement import Found, Groups, LedgerRow, find
 from sessionmgr.conf import conf
 from sessionmgr.core.clients import BROWSER, NOTHING
 from sessionmgr.core.decision import Decision, Lease, SessionState, decide, lives_by_lease
 from sessionmgr.core.policy import Policy, strictest
 from sessionmgr.core.reasons import EndReason, Outcome, PolicySource
 from sessionmgr.enforcement import Judgement, end
-from sessionmgr.memberships import groups_of
 from sessionmgr.models import State, UserSession, database, hash_of, lease_over, overdue
 
 logger = logging.getLogger("sessionmgr")
@@ -92,7 +91,12 @@ class Door(DatabaseSessionStore):
         self._presented_key = self.session_key
         # A touch or a renewal may move the deadline between the reading and the end: look again.
         for attempt in range(3):
-            found = find(cast(str, self.session_key), using=using, with_user=joins_plainly())
+            found = find(
+                cast(str, self.session_key),
+                using=using,
+                with_user=joins_plainly(),
+                groups=self._expected_groups(),
+            )
             if found is None:
                 return self._refuse(None)
             if found.ledger is None:
@@ -134,7 +138,7 @@ class Door(DatabaseSessionStore):
         """Return the payload of a live row, or nothing once ended; ``None``: it has changed."""
         payload: dict[str, Any] = self.decode(found.payload)
         person = person_behind(payload, ledger.user_id, found.user)
-        policy = self._policy_for(ledger)
+        policy = self._policy_for(ledger, found)
         state = SessionState(
             authenticated_at=ledger.authenticated_at,
             last_activity_at=ledger.last_activity_at,
@@ -180,13 +184,24 @@ class Door(DatabaseSessionStore):
             return self._refuse(decision.reason)
         return None
 
-    def _policy_for(self, ledger: LedgerRow) -> Policy:
-        """Return the policy in force; one more query where some groups have stricter limits."""
+    def _expected_groups(self) -> Groups:
+        """Return the groups that have limits where the session is expected to belong."""
+        if self.scope_source is None or not memberships.joins_plainly():
+            return ()
+        return limited_groups(sources.current_policy(self.scope_source()))
+
+    def _policy_for(self, ledger: LedgerRow, found: Found) -> Policy:
+        """Return the policy in force for the session's user, with what their groups make stricter.
+
+        Where the statement was not asked for all of these groups, a query of its own is.
+        """
         policy = sources.current_policy(ledger.scope)
-        if not policy.groups:
+        groups = limited_groups(policy)
+        if not groups:
             return policy
-        limited = [limits.group for limits in policy.groups]
-        return strictest(policy, groups_of(ledger.user_id, limited))
+        is_known = found.asked_for.issuperset(groups)
+        member_of = found.groups if is_known else memberships.groups_of(ledger.user_id, groups)
+        return strictest(policy, member_of)
 
     def _admit(self, ledger: LedgerRow, person: Person, payload: dict[str, Any]) -> None:
         self._ledger_id, self._ledger_user = ledger.id, ledger.user_id
@@ -261,6 +276,11 @@ class Door(DatabaseSessionStore):
             self.unavailable = True
             logger.error("The session database does not answer: %s", error)
             raise SessionUnavailableError("The session database does not answer.") from error
+
+
+def limited_groups(policy: Policy) -> Groups:
+    """Return the groups that have limits of their own, for the statement to ask for."""
+    return tuple(limits.group for limits in policy.groups)
 
 
 #: After these the row says how the session stands: look again.

@@ -1,4 +1,4 @@
-"""The one statement: payload, ledger row, user and the database's time, by session key.
+"""The one statement: payload, ledger row, user, groups and the database's time, by session key.
 
 The ORM compiles it once per process; each request executes it with a cursor. Only this module
 knows the compiler's internals; if a Django release changes them, the same query goes through the
@@ -7,9 +7,9 @@ ORM each time, with the same answer (tests/sessionmgr/test_statement.py pins bot
 
 import logging
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from datetime import datetime
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any, NamedTuple
 
 from django.contrib.auth import get_user_model
@@ -17,6 +17,7 @@ from django.db import connections
 from django.db.models import Model, QuerySet
 
 from sessionmgr import clock
+from sessionmgr.memberships import has_member
 from sessionmgr.models import payloads
 
 logger = logging.getLogger("sessionmgr")
@@ -67,13 +68,22 @@ class LedgerRow(NamedTuple):
 
 
 class Found(NamedTuple):
-    """One session as the database knows it at ``now``."""
+    """One session as the database knows it at ``now``.
+
+    ``groups``: those of ``asked_for`` that its user is a member of.
+    """
 
     payload: str
     expires_at: datetime
     ledger: LedgerRow | None
     user: Model | None
     now: datetime
+    groups: frozenset[Hashable] = frozenset()
+    asked_for: frozenset[Hashable] = frozenset()
+
+
+#: The groups that a statement asks for.
+Groups = tuple[Hashable, ...]
 
 
 class Statement(NamedTuple):
@@ -85,17 +95,18 @@ class Statement(NamedTuple):
     converters: dict[int, tuple[list[Callable[..., Any]], Any]]
 
 
-def find(session_key: str, *, using: str, with_user: bool) -> Found | None:
+def find(session_key: str, *, using: str, with_user: bool, groups: Groups = ()) -> Found | None:
     """Return the session stored under ``session_key``, in one query; ``None`` if there is none.
 
     ``with_user=False`` leaves the user out, where a plain join would not be the host's lookup.
+    ``groups``: whether the user is a member of these comes along.
     """
-    statement = _compiled(using, with_user)
+    statement = _compiled(using, with_user, groups)
     if statement is None:
-        row: Sequence[Any] | None = _query(session_key, using, with_user).first()
+        row: Sequence[Any] | None = _query(session_key, using, with_user, groups).first()
     else:
         row = _execute(statement, session_key, using)
-    return None if row is None else _found(row, using, with_user)
+    return None if row is None else _found(row, using, with_user, groups)
 
 
 def _execute(statement: Statement, session_key: str, using: str) -> Sequence[Any] | None:
@@ -114,25 +125,30 @@ def _execute(statement: Statement, session_key: str, using: str) -> Sequence[Any
     return values
 
 
-def _found(row: Sequence[Any], using: str, with_user: bool) -> Found:
+def _found(row: Sequence[Any], using: str, with_user: bool, groups: Groups) -> Found:
     ledger = LedgerRow(*row[2 : 2 + len(LEDGER_COLUMNS)])
     now = clock.read(row[-1])
+    user_end = len(row) - 1 - len(groups)
     if ledger.id is None:
         return Found(row[0], row[1], None, None, now)
     user = None
     if with_user:
         model, names, key_at = _user_model()
-        values = row[2 + len(LEDGER_COLUMNS) : -1]
+        values = row[2 + len(LEDGER_COLUMNS) : user_end]
         # The ORM reads the user's key off the ledger: who is gone shows in the other columns.
         if any(value is not None and at != key_at for at, value in enumerate(values)):
             user = model.from_db(using, names, values)
-    return Found(row[0], row[1], ledger, user, now)
+    of_theirs = frozenset(
+        group for group, is_member in zip(groups, row[user_end:-1], strict=True) if is_member
+    )
+    return Found(row[0], row[1], ledger, user, now, of_theirs, frozenset(groups))
 
 
-@cache
-def _compiled(using: str, with_user: bool) -> Statement | None:
+#: Which groups have limits changes as seldom as an administrator changes it.
+@lru_cache(maxsize=64)
+def _compiled(using: str, with_user: bool, groups: Groups = ()) -> Statement | None:
     try:
-        compiler = _query(MARK, using, with_user).query.get_compiler(using)
+        compiler = _query(MARK, using, with_user, groups).query.get_compiler(using)
         sql, params = compiler.as_sql()
         converters = compiler.get_converters([column for column, _, _ in compiler.select])
         bare = COLUMN_NAME.sub("", sql)
@@ -142,17 +158,23 @@ def _compiled(using: str, with_user: bool) -> Statement | None:
         return None
 
 
-def _query(session_key: str, using: str, with_user: bool) -> QuerySet[Any, tuple[Any, ...]]:
+def _query(
+    session_key: str, using: str, with_user: bool, groups: Groups
+) -> QuerySet[Any, tuple[Any, ...]]:
     ledger = [f"sessionmgr_ledger__{name}" for name in LEDGER_COLUMNS]
     user = (
         [f"sessionmgr_ledger__user__{name}" for name in _user_model().columns] if with_user else []
     )
+    of_groups = {
+        f"in_group_{at}": has_member(group, "sessionmgr_ledger__user_id")
+        for at, group in enumerate(groups)
+    }
     return (
         payloads(using)
         .filter(session_key=session_key)
-        .annotate(now=clock.DatabaseNow())
+        .annotate(now=clock.DatabaseNow(), **of_groups)
         .order_by()
-        .values_list("session_data", "expire_date", *ledger, *user, "now")
+        .values_list("session_data", "expire_date", *ledger, *user, *of_groups, "now")
     )
 
 

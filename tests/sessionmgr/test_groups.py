@@ -14,6 +14,7 @@ from django.test import Client
 from pytest_django import DjangoAssertNumQueries
 
 from sessionmgr import memberships, sources
+from sessionmgr.backends.db import SessionStore
 from sessionmgr.core.policy import MINUTE, GroupLimits, Policy
 from sessionmgr.models import State, UserSession
 from tests.conftest import Clock
@@ -106,7 +107,7 @@ def test_leaving_in_time_ends_nothing(
     assert UserSession.objects.get().state == State.LIVE
 
 
-def test_groups_cost_one_query_and_only_where_some_have_limits(
+def test_groups_cost_no_query(
     client: Client,
     alice: User,
     desk: Group,
@@ -116,11 +117,49 @@ def test_groups_cost_one_query_and_only_where_some_have_limits(
 ) -> None:
     alice.groups.add(desk)
     client.force_login(alice)
-    with django_assert_num_queries(2):
-        client.get(STATUS)
+    for _ in range(2):
+        with django_assert_num_queries(1):
+            assert client.get(STATUS).json()["idle_seconds"] == 15 * 60
     monkeypatch.setattr(sources, "current_policy", lambda scope: Policy())
     with django_assert_num_queries(1):
-        client.get(STATUS)
+        assert client.get(STATUS).json()["idle_seconds"] is None
+
+
+def test_without_a_request_groups_are_asked_for_by_themselves(
+    client: Client,
+    alice: User,
+    desk: Group,
+    in_force: Policy,
+    django_assert_num_queries: DjangoAssertNumQueries,
+) -> None:
+    """As in a job or a shell: nobody has told which scope it is, and so whose groups matter."""
+    alice.groups.add(desk)
+    client.force_login(alice)
+    store = SessionStore(client.cookies["sessionid"].value)
+    with django_assert_num_queries(2):
+        assert store.load()
+    assert store.judgement is not None
+    assert store.judgement.policy.max_idle == 15 * MINUTE
+
+
+@pytest.mark.parametrize("is_apart", [False, True])
+def test_many_groups_are_told_apart(
+    client: Client,
+    alice: User,
+    monkeypatch: pytest.MonkeyPatch,
+    is_apart: bool,
+) -> None:
+    groups = [Group.objects.create(name=f"group {n}") for n in range(4)]
+    limits = tuple(
+        GroupLimits(group=group.pk, max_idle=(10 + n) * MINUTE) for n, group in enumerate(groups)
+    )
+    monkeypatch.setattr(sources, "current_policy", lambda scope: Policy(groups=limits))
+    if is_apart:
+        monkeypatch.setattr(memberships, "joins_plainly", lambda: False)
+    client.force_login(alice)
+    assert client.get(STATUS).json()["idle_seconds"] is None
+    alice.groups.set([groups[3], groups[2]])
+    assert client.get(STATUS).json()["idle_seconds"] == 12 * 60
 
 
 def no_such_field(name: str) -> Any:
@@ -157,11 +196,9 @@ def test_members_are_named_where_they_live_in_another_database(
 ) -> None:
     alice.groups.add(desk)
     Client().force_login(alice)
-    monkeypatch.setattr(memberships, "_is_apart", lambda table: True)
+    monkeypatch.setattr(memberships, "joins_plainly", lambda: False)
     assert UserSession.objects.filter(memberships.members_of(desk.pk)).exists()
     monkeypatch.undo()
-    table = memberships.memberships()
-    assert table is not None
-    assert not memberships._is_apart(table)
+    assert memberships.joins_plainly()
     settings.DATABASE_ROUTERS = [Apart()]
-    assert memberships._is_apart(table)
+    assert not memberships.joins_plainly()

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 from django.contrib.auth import get_user_model
-from django.contrib.auth.models import User
+from django.contrib.auth.models import Group, User
 from django.test import Client
 
 from sessionmgr.backends import statement
@@ -37,14 +37,17 @@ def test_the_statement_compiles_here(db: None) -> None:
 
 @pytest.mark.parametrize("with_user", [True, False])
 def test_the_orm_gives_the_same_answer_where_compiling_fails(
-    key: str, with_user: bool, request: Any, caplog: Any
+    key: str, alice: User, with_user: bool, request: Any, caplog: Any
 ) -> None:
-    compiled = find(key, using="default", with_user=with_user)
+    groups = tuple(Group.objects.create(name=name).pk for name in ("desk", "ward"))
+    alice.groups.add(groups[1])
+    compiled = find(key, using="default", with_user=with_user, groups=groups)
     request.getfixturevalue("uncompilable")
-    by_orm = find(key, using="default", with_user=with_user)
+    by_orm = find(key, using="default", with_user=with_user, groups=groups)
     assert compiled is not None
     assert by_orm is not None
     assert compiled._replace(now=by_orm.now) == by_orm
+    assert (compiled.groups, compiled.asked_for) == ({groups[1]}, set(groups))
     assert "cannot be compiled" in caplog.text
 
 

@@ -286,7 +286,7 @@ class TestInForce:
         remove_limits(environment, limited.pk, based_on=1, author=CAROL)
         assert UserSession.objects.get().ended_reason == "inactivity"
 
-    def test_without_groups_nothing_more_is_asked(
+    def test_limits_of_groups_cost_no_query(
         self,
         client: Client,
         environment: Environment,
@@ -302,7 +302,7 @@ class TestInForce:
         # As after a commit: before it nothing is held that could yet be undone.
         connection.run_on_commit.clear()
         client.get("/session/status/")
-        with django_assert_num_queries(2):
+        with django_assert_num_queries(1):
             client.get("/session/status/")
 
     def test_each_environment_has_its_own(self, environment: Environment, limited: Group) -> None:
