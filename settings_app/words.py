@@ -121,7 +121,9 @@ def group_problem_words(problem: Problem, limits: GroupLimits, policy: Policy) -
             "%(given)s would be looser than the environment's own %(own)s, which would win. "
             "Enter %(own)s or less."
         ) % {"given": given, "own": own}
-    other = span_words(minutes(getattr(limits, GROUP_FIELDS[problem.other])))
+    name = GROUP_FIELDS[problem.other]
+    # The group's own, else the environment's, which holds for its members then.
+    other = span_words(minutes(getattr(limits, name) or getattr(policy, name)))
     return gettext("%(given)s must be less than “%(other)s” (%(value)s).") % {
         "given": given,
         "other": NAMES[problem.other],

@@ -161,7 +161,8 @@ GROUP_FIELDS = {"max_session_length": "max_age", "inactivity_duration": "max_idl
 def group_problems(limits: GroupLimits, policy: Policy) -> list[Problem]:
     """Return every broken rule of a group's limits in an environment that has ``policy``.
 
-    A limit may not be looser than the environment's own, which would win anyway.
+    A limit may not be looser than the environment's own, which would win anyway; and inactivity
+    must be less than the length that holds for the members, whoever has set that.
     """
     given = {
         field: span
@@ -177,8 +178,8 @@ def group_problems(limits: GroupLimits, policy: Policy) -> list[Problem]:
             found.append(Problem(name, Code.OUT_OF_RANGE))
         elif own is not None and span > own:
             found.append(Problem(name, Code.LOOSER))
-    is_joint = len(given) == len(GROUP_FIELDS) and not found
-    if is_joint and given["inactivity_duration"] >= given["max_session_length"]:
+    idle, longest = limits.max_idle, _least(limits.max_age, policy.max_age)
+    if not found and idle is not None and longest is not None and idle >= longest:
         found.append(Problem("inactivity_duration", Code.NOT_BELOW, "max_session_length"))
     return found
 

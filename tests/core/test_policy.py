@@ -208,6 +208,14 @@ def limits_of(age: int | None, idle: int | None) -> GroupLimits:
     return GroupLimits(group=1, max_age=spans[0], max_idle=spans[1])
 
 
+def test_inactivity_of_a_group_is_less_than_the_length_that_its_members_have() -> None:
+    policy = Policy(custom_length=True, max_session_length=120 * MINUTE)
+    below = [Problem("inactivity_duration", Code.NOT_BELOW, "max_session_length")]
+    assert group_problems(limits_of(None, 120), policy) == below
+    assert group_problems(limits_of(None, 119), policy) == []
+    assert group_problems(limits_of(60, 60), policy) == below
+
+
 def test_where_the_environment_has_no_limit_a_group_may_have_any() -> None:
     assert group_problems(limits_of(1440, 1439), Policy()) == []
     assert group_problems(limits_of(60, 60), Policy()) == [

@@ -155,6 +155,16 @@ class TestTab:
         assert response.status_code == 422
         assert "60 minutes (1 hour) must be less than" in text_of(response)
 
+    def test_inactivity_must_be_shorter_than_the_environments_length(
+        self, admin_page: Client, environment: Environment, payroll: Group
+    ) -> None:
+        keep(environment, custom_length=True, max_session_length=120 * MINUTE)
+        typed = values(payroll, version="1", inactivity_duration="120")
+        response = admin_page.post(PAGE, typed)
+        assert response.status_code == 422
+        assert "“maximum session length” (120 minutes (2 hours))" in text_of(response).lower()
+        assert not GroupLimits.objects.exists()
+
     def test_a_group_has_one_set_of_limits(self, admin_page: Client, limited: Group) -> None:
         response = admin_page.post(PAGE, values(limited, version="1"))
         assert response.status_code == 422
