@@ -59,7 +59,7 @@ test-model: $(VENV)/.tests
 pictures: $(VENV)/.tests
 	@mkdir -p docs/images/widget docs/images/provider
 	@PICTURES=docs/images/widget $(BIN)/python -m pytest -q tests/browser/test_looks.py -k every_state
-	@TUTORIAL_PICTURES=docs/images/provider $(BIN)/python -m pytest -q tests/browser/test_provider.py
+	@TUTORIAL_PICTURES=docs/images/provider $(BIN)/python -m pytest -q tests/browser/test_provider.py tests/browser/test_admin_center.py
 
 clean:
 	rm -rf $(VENV) .venv313 node_modules build dist var .coverage* .*_cache

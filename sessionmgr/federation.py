@@ -150,12 +150,26 @@ class ProviderHealthQuerySet(models.QuerySet["ProviderHealth"]):
             failing.update(unreachable_since=None, problem="", next_try_at=None, recovered_at=now)
         )
 
+    def note_auth_time(self, issuer: str, now: datetime, *, is_told: bool) -> bool:
+        """Write down whether sign-ins tell ``auth_time``; return whether that is news."""
+        row = self.filter(issuer=issuer)
+        if is_told:
+            silent = row.filter(auth_time_untold_since__isnull=False)
+            return bool(silent.update(auth_time_untold_since=None))
+        if row.filter(auth_time_untold_since=None).update(auth_time_untold_since=now):
+            return True
+        if row.exists():
+            return False
+        made = ProviderHealth(issuer=issuer, auth_time_untold_since=now)
+        self.bulk_create([made], ignore_conflicts=True)
+        return True
+
     def failing(self) -> Self:
         return self.filter(unreachable_since__isnull=False)
 
 
 class ProviderHealth(models.Model):
-    """Whether a provider answers, and since when not; a row only of one that once did not."""
+    """Whether a provider answers, and since when not; a row only of one that once fell short."""
 
     issuer = models.CharField(max_length=255, primary_key=True)
     unreachable_since = models.DateTimeField(null=True)
@@ -163,6 +177,8 @@ class ProviderHealth(models.Model):
     problem = models.CharField(max_length=100, blank=True)
     next_try_at = models.DateTimeField(null=True)
     recovered_at = models.DateTimeField(null=True)
+    #: Since when its sign-ins do not tell when credentials were given (R15).
+    auth_time_untold_since = models.DateTimeField(null=True)
 
     objects = ProviderHealthQuerySet.as_manager()
 

@@ -126,8 +126,8 @@ class SessionEnforcementMiddleware:
         try:
             if failed_to_take(request, response):
                 held.give_back(request)
-            if session.judgement is not None and is_activity(request):
-                session.keep_cookie(session.judgement.decision.now)
+            if is_cookie_to_keep(request, session):
+                session.keep_cookie(cast(Judgement, session.judgement).decision.now)
             if will_be_saved(session, response):
                 session.save_early()
             if answers.demands_sign_in(response):
@@ -233,6 +233,14 @@ def answer_for(
     if is_page:
         session.forget_cookie()
     return answers.refused(request, reason, back)
+
+
+def is_cookie_to_keep(request: HttpRequest, session: SessionStore) -> bool:
+    """Return whether who chose to stay signed in has come back with a cookie half over."""
+    judged = session.judgement
+    return (
+        judged is not None and session.is_cookie_due(judged.decision.now) and is_activity(request)
+    )
 
 
 def is_navigation(request: HttpRequest, response: HttpResponseBase) -> bool:

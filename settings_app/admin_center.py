@@ -22,7 +22,7 @@ from settings_app import launch, source
 from settings_app.access import for_readers
 from settings_app.homes import Home, home_of
 from settings_app.models import Environment, database
-from settings_app.words import fallback_words, policy_words
+from settings_app.words import fallback_words, policy_line
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +56,7 @@ def instances(request: HttpRequest) -> HttpResponse:
         "title": _("Admin Center"),
         "listed": listed,
         "is_by_provider": row is not None,
+        "has_older": any(each.is_older for each in listed),
     }
     response = render(request, "settings_app/instances.html", context)
     # As django-csp's csp_update does: Open is a form, and browsers hold all of its way to this.
@@ -89,7 +90,7 @@ def instances_for(request: HttpRequest) -> list[Instance]:
             environment=each,
             is_here=each.slug == sources.scope_of(request),
             home=home_of(request, each.slug),
-            policy=" ".join(policy_words(source.current_policy(each.slug))),
+            policy=policy_line(source.current_policy(each.slug)),
             live=sum(live[each.slug].values()),
             fallbacks=[
                 (fallback_words(reason), count)

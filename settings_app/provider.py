@@ -98,6 +98,8 @@ class State:
     #: In how many seconds it is asked again at the earliest; 0: with the next question.
     next_try_in: int = 0
     recovered_at: datetime | None = None
+    #: Since when sign-ins there do not tell when credentials were given (R15).
+    auth_time_untold_since: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +130,11 @@ def state_now(now: datetime | None = None) -> State:
     if found is None:
         return State(name)
     if found.unreachable_since is None:
-        return State(name, recovered_at=found.recovered_at)
+        return State(
+            name,
+            recovered_at=found.recovered_at,
+            auth_time_untold_since=found.auth_time_untold_since,
+        )
     at = clock.now(using) if now is None else now
     wait = timedelta() if found.next_try_at is None else found.next_try_at - at
     return State(
@@ -139,6 +145,7 @@ def state_now(now: datetime | None = None) -> State:
         problem=problem_words(found.problem),
         next_try_in=max(0, ceil(wait.total_seconds())),
         recovered_at=found.recovered_at,
+        auth_time_untold_since=found.auth_time_untold_since,
     )
 
 

@@ -164,6 +164,18 @@ def policy_words(policy: Policy) -> list[str]:
     return [_length_words(policy), _inactivity_words(policy)]
 
 
+def policy_line(policy: Policy) -> str:
+    """Return what ``policy`` does in one line of a table."""
+    length, idle = policy.max_age, policy.max_idle
+    told = gettext("identity provider's policy") if length is None else span_words(minutes(length))
+    if idle is None:
+        return gettext("%(length)s; no inactivity timeout") % {"length": told}
+    return gettext("%(length)s; %(idle)s of inactivity") % {
+        "length": told,
+        "idle": span_words(minutes(idle)),
+    }
+
+
 def _length_words(policy: Policy) -> str:
     if policy.max_age is None:
         return gettext(

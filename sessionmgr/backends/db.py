@@ -46,12 +46,16 @@ class SessionStore(Door):
         """As Django's, but not for who chose to stay signed in; that lifts no limit (R6)."""
         return super().get_expire_at_browser_close() and COOKIE_KEY not in self._session
 
+    def is_cookie_due(self, now: datetime) -> bool:
+        """Return whether half of the time is over of the cookie of who stays signed in."""
+        written_at = self._session.get(COOKIE_KEY)
+        if written_at is None:
+            return False
+        return bool(now.timestamp() - written_at >= self.get_session_cookie_age() / 2)
+
     def keep_cookie(self, now: datetime) -> None:
-        """Have the cookie of who stays signed in written anew once half of its time is over."""
-        written_at = self.get(COOKIE_KEY)
-        half = self.get_session_cookie_age() / 2
-        if written_at is not None and now.timestamp() - written_at >= half:
-            self[COOKIE_KEY] = int(now.timestamp())
+        """Have the cookie written anew with this answer."""
+        self[COOKIE_KEY] = int(now.timestamp())
 
     def save(self, must_create: bool = False) -> None:
         """Store the payload; a signed-in one is stored with its ledger row or not at all.

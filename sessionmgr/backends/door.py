@@ -186,9 +186,10 @@ class Door(DatabaseSessionStore):
 
     def _expected_groups(self) -> Groups:
         """Return the groups that have limits where the session is expected to belong."""
-        if self.scope_source is None or not memberships.joins_plainly():
+        if self.scope_source is None:
             return ()
-        return limited_groups(sources.current_policy(self.scope_source()))
+        groups = limited_groups(sources.current_policy(self.scope_source()))
+        return groups if groups and memberships.joins_plainly() else ()
 
     def _policy_for(self, ledger: LedgerRow, found: Found) -> Policy:
         """Return the policy in force for the session's user, with what their groups make stricter.

@@ -138,6 +138,8 @@ def _found(row: Sequence[Any], using: str, with_user: bool, groups: Groups) -> F
         # The ORM reads the user's key off the ledger: who is gone shows in the other columns.
         if any(value is not None and at != key_at for at, value in enumerate(values)):
             user = model.from_db(using, names, values)
+    if not groups:
+        return Found(row[0], row[1], ledger, user, now)
     of_theirs = frozenset(
         group for group, is_member in zip(groups, row[user_end:-1], strict=True) if is_member
     )
@@ -148,7 +150,10 @@ def _found(row: Sequence[Any], using: str, with_user: bool, groups: Groups) -> F
 @lru_cache(maxsize=64)
 def _compiled(using: str, with_user: bool, groups: Groups = ()) -> Statement | None:
     try:
-        compiler = _query(MARK, using, with_user, groups).query.get_compiler(using)
+        query = _query(MARK, using, with_user, groups).query
+        # Drivers look through the whole of it each time: short names for the tables pay.
+        query.change_aliases({name: f"t{at}" for at, name in enumerate(query.alias_map)})
+        compiler = query.get_compiler(using)
         sql, params = compiler.as_sql()
         converters = compiler.get_converters([column for column, _, _ in compiler.select])
         bare = COLUMN_NAME.sub("", sql)

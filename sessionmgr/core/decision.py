@@ -154,14 +154,15 @@ def limits_of(policy: Policy, session: SessionState) -> list[Limit]:
     """Return each limit in force on ``session``, the administrator's own ones first."""
     exempt = session.exemption
     began, used = session.authenticated_at, session.last_activity_at
+    max_age, max_idle = policy.max_age, policy.max_idle
     limits = []
-    if policy.max_age is not None:
-        ends_at = exempt.length_until(began + policy.max_age)
+    if max_age is not None:
+        ends_at = exempt.length_until(began + max_age)
         limits.append(Limit(EndReason.SESSION_LENGTH, ends_at))
     if exempt.ceiling is not None:
         limits.append(Limit(EndReason.SESSION_LENGTH, began + exempt.ceiling))
-    if policy.max_idle is not None:
-        limits.append(Limit(EndReason.INACTIVITY, exempt.idle_until(used + policy.max_idle)))
+    if max_idle is not None:
+        limits.append(Limit(EndReason.INACTIVITY, exempt.idle_until(used + max_idle)))
     if session.policy_source is PolicySource.FALLBACK or session.lease is None:
         ends_at = exempt.length_until(began + FALLBACK_LENGTH)
         limits.append(Limit(EndReason.FALLBACK_LIMIT, ends_at))

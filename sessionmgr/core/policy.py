@@ -67,7 +67,9 @@ class Policy:
 
 
 def _least(one: timedelta | None, other: timedelta | None) -> timedelta | None:
-    return min((span for span in (one, other) if span is not None), default=None)
+    if one is None or other is None:
+        return other if one is None else one
+    return min(one, other)
 
 
 def strictest(policy: Policy, member_of: Collection[Hashable]) -> Policy:

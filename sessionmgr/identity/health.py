@@ -50,6 +50,16 @@ def note_success(issuer: str, now: datetime, *, using: str) -> None:
         logger.warning("The identity provider answers again.")
 
 
+def note_auth_time(issuer: str, now: datetime, *, is_told: bool, using: str) -> None:
+    """Write down whether the provider tells when credentials were given; say so if it stops."""
+    is_news = ProviderHealth.objects.using(using).note_auth_time(issuer, now, is_told=is_told)
+    if is_news and not is_told:
+        logger.warning(
+            "The identity provider does not tell auth_time: where this site demands credentials, "
+            "it has to believe that they were given (R15)."
+        )
+
+
 def end_for_other_person(
     session_id: int, issuer: str, *, using: str, still: Q | None = None
 ) -> bool:

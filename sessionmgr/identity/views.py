@@ -158,9 +158,12 @@ class CallbackView(OIDCAuthenticationCallbackView):  # type: ignore[misc]
             return response
         if attempt.prompt == "none":
             return self.confirmed(request, attempt, signed_in)
+        claims = signed_in.claims
+        is_told = claims.auth_time is not None
+        health.note_auth_time(claims.issuer, signed_in.at, is_told=is_told, using=database())
         if not freshness.is_fresh(signed_in, asked_for_credentials=attempt.prompt == "login"):
             return self.too_old(request, attempt)
-        arrival = arrival_of(request, attempt, signed_in.claims)
+        arrival = arrival_of(request, attempt, claims)
         openings.check(arrival)
         self.sign_in(request, attempt, signed_in, arrival)
         if going_on is not None and going_on.pk != cast(SessionStore, request.session).ledger_id:

@@ -5,30 +5,18 @@
 
 from __future__ import annotations
 
-import os
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from threading import Thread
 from typing import Any
 from urllib.parse import urljoin
 
 import pytest
 from playwright.sync_api import Page, expect
 
-from sessionmgr import clock as seam
 from sessionmgr.identity import breaker
-from sessionmgr.project.demo.provider.config import CLIENT_ID, Config
-from sessionmgr.project.demo.provider.outage import Kind
-from sessionmgr.project.demo.provider.server import Server
-from sessionmgr.project.demo.provider.state import Provider
 from tests.browser.conftest import Visitor
-from tests.browser.test_looks import fits, violations
+from tests.browser.demo import DemoProvider, answer_provider, at_demo_provider, picture
 from tests.conftest import Clock
-from tests.identity.conftest import connected
-from tests.services.cluster import free_port
-
-PICTURES = os.environ.get("TUTORIAL_PICTURES")
 
 #: Seconds between two checks: the least that the demo's provider takes.
 INTERVAL = 5
@@ -36,40 +24,15 @@ INTERVAL = 5
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
-class Site:
-    """The provider as the app sees it."""
-
-    def __init__(self, provider: Provider) -> None:
-        self.provider = provider
-        self.issuer = provider.config.issuer
-        self.client_id = CLIENT_ID
-        self.client_secret = provider.config.client_secret
-
-
 @pytest.fixture
-def at_demo(live_server: Any, tmp_path: Path, settings: Any) -> Iterator[Site]:
-    config = Config(free_port(), (live_server.url,), tmp_path, "of-the-walk")
-    provider = Provider(config, lambda: time.time() + seam.shift.total_seconds())  # noqa: TID251
-    server = Server(provider)
-    thread = Thread(target=server.serve_forever)
-    thread.start()
-    policy = settings.CONTENT_SECURITY_POLICY["DIRECTIVES"]
-    settings.CONTENT_SECURITY_POLICY = {
-        "DIRECTIVES": {**policy, "form-action": [*policy["form-action"], config.issuer]}
-    }
+def at_demo(live_server: Any, tmp_path: Path, settings: Any) -> Iterator[DemoProvider]:
     settings.SESSIONMGR_PROVIDER_NAME = "Example"
-    site = Site(provider)
-    with connected(settings, site):
-        settings.ROOT_URLCONF = "tests.browser.pages"
-        yield site
-    provider.outage.switch(Kind.NONE)
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with at_demo_provider([live_server.url], tmp_path, settings) as found:
+        yield found
 
 
 @pytest.fixture
-def browse(visitors: Callable[..., Visitor], at_demo: Site) -> Callable[..., Page]:
+def browse(visitors: Callable[..., Visitor], at_demo: DemoProvider) -> Callable[..., Page]:
     """Return fresh windows, each in a browser of its own, whose clocks go on."""
 
     def window(path: str = "/", **options: Any) -> Page:
@@ -85,19 +48,12 @@ def sign_in(page: Page, name: str, *, stay: bool) -> None:
     answer_provider(page, name, stay=stay)
 
 
-def answer_provider(page: Page, name: str, *, stay: bool) -> None:
-    page.get_by_label("Name or e-mail address").fill(name)
-    page.get_by_label("Password").fill(f"{name}-demo")
-    page.get_by_role("button", name="Sign in").click()
-    page.get_by_role("button", name="Yes" if stay else "No", exact=True).click()
-
-
 def on_site(page: Page, path: str) -> str:
     """Return the address of ``path`` on the site that ``page`` is on."""
     return urljoin(page.url, path)
 
 
-def press(page: Page, site: Site, button: str, about: str = "", name: str = "") -> None:
+def press(page: Page, site: DemoProvider, button: str, about: str = "", name: str = "") -> None:
     """Press a button of the control panel, in a window of its own in the same browser."""
     panel = page.context.new_page()
     panel.goto(site.issuer)
@@ -107,23 +63,13 @@ def press(page: Page, site: Site, button: str, about: str = "", name: str = "") 
     panel.close()
 
 
-def check_often(page: Page, site: Site) -> None:
+def check_often(page: Page, site: DemoProvider) -> None:
     panel = page.context.new_page()
     panel.goto(site.issuer)
     panel.locator("#seconds").fill(str(INTERVAL))
     panel.get_by_role("button", name="Set").click()
     expect(panel.locator("#seconds")).to_have_value(str(INTERVAL))
     panel.close()
-
-
-def picture(page: Page, name: str = "", *, is_ours: bool = True) -> None:
-    """Hold a page to what every page is held to; picture it if it has a name and asked to."""
-    page.evaluate("Promise.all(document.getAnimations().map((animation) => animation.finished))")
-    if PICTURES and name:
-        page.screenshot(path=Path(PICTURES) / f"{name}.png")
-    if is_ours:
-        assert violations(page) == []
-        assert fits(page)
 
 
 def test_the_provider_signs_people_in_and_about_tells_what_it_confirmed(
@@ -145,7 +91,7 @@ def test_the_provider_signs_people_in_and_about_tells_what_it_confirmed(
 
 
 def test_who_is_disabled_is_out_with_the_next_check(
-    browse: Callable[..., Page], at_demo: Site, clock: Clock
+    browse: Callable[..., Page], at_demo: DemoProvider, clock: Clock
 ) -> None:
     """R2, R3: within the interval, and nobody else."""
     alice, bob = browse(), browse()
@@ -163,7 +109,7 @@ def test_who_is_disabled_is_out_with_the_next_check(
 
 
 def test_an_outage_signs_nobody_out_who_chose_to_stay(
-    browse: Callable[..., Page], at_demo: Site, clock: Clock
+    browse: Callable[..., Page], at_demo: DemoProvider, clock: Clock
 ) -> None:
     """R6: administrators see it, and recovery asks nobody for anything."""
     admin, alice, bob = browse(), browse(), browse()
@@ -202,7 +148,7 @@ def test_an_outage_signs_nobody_out_who_chose_to_stay(
 
 
 def test_after_signing_out_credentials_are_asked_for(
-    browse: Callable[..., Page], at_demo: Site
+    browse: Callable[..., Page], at_demo: DemoProvider
 ) -> None:
     """R15: although the provider still knows the browser."""
     page = browse()
@@ -217,7 +163,7 @@ def test_after_signing_out_credentials_are_asked_for(
     picture(page, "asked-again", is_ours=False)
 
 
-def test_signing_out_there_too(browse: Callable[..., Page], at_demo: Site) -> None:
+def test_signing_out_there_too(browse: Callable[..., Page], at_demo: DemoProvider) -> None:
     """RP-Initiated Logout: at the press of a button, and the page says that it is done."""
     page = browse()
     sign_in(page, "alice", stay=True)
@@ -232,7 +178,7 @@ def test_signing_out_there_too(browse: Callable[..., Page], at_demo: Site) -> No
 
 
 def test_somebody_else_at_the_provider_is_not_let_into_the_session(
-    browse: Callable[..., Page], at_demo: Site
+    browse: Callable[..., Page], at_demo: DemoProvider
 ) -> None:
     """R16: what alice typed is not for bob, who signs in from her page."""
     page = browse()

@@ -11,7 +11,7 @@ from django.contrib.auth.models import User
 from django.core.management import call_command
 from django.test import Client
 
-from sessionmgr.models import FederatedIdentity, SignInAttempt, State, UserSession
+from sessionmgr.models import FederatedIdentity, ProviderHealth, SignInAttempt, State, UserSession
 from tests.conftest import Clock
 from tests.identity.providers.forgeries import ABSENT, ID_TOKEN_FORGERIES, ODD_ID_TOKENS
 from tests.identity.providers.rogue import Rogue
@@ -325,13 +325,23 @@ class TestCredentials:
         assert Visitor(at_rogue).sign_in().status_code == 302
 
     def test_a_provider_that_does_not_tell_is_believed_where_it_was_asked(
-        self, visitor: Visitor, at_rogue: Rogue
+        self, visitor: Visitor, at_rogue: Rogue, caplog: pytest.LogCaptureFixture
     ) -> None:
         visitor.sign_in()
         visitor.client.post("/session/sign-out/")
+        assert not ProviderHealth.objects.exists()
         at_rogue.id_token(auth_time=ABSENT)
         assert Visitor(at_rogue).sign_in().status_code == 403
         assert visitor.sign_in().status_code == 302
+        # It shows, once, for as long as it is so.
+        assert ProviderHealth.objects.get().auth_time_untold_since is not None
+        assert caplog.text.count("does not tell auth_time") == 1
+        at_rogue.bends["id_token"].clear()
+        visitor.sign_in()
+        assert ProviderHealth.objects.get().auth_time_untold_since is None
+        at_rogue.id_token(auth_time=ABSENT)
+        visitor.sign_in()
+        assert caplog.text.count("does not tell auth_time") == 2
 
     def test_the_demand_outlives_the_history(
         self, visitor: Visitor, at_rogue: Rogue, clock: Clock

@@ -7,9 +7,11 @@ from typing import Any
 import pytest
 from django.test import Client
 
+from sessionmgr.core.policy import Policy
 from settings_app.addresses import AddressBook, Home, Place
 from settings_app.models import Address, Environment
 from settings_app.tickets import AdminCenterVisit, LaunchTicket
+from settings_app.words import policy_line
 from tests.identity.browser import INSTANCES, Browser, commit, make_places
 from tests.identity.providers.rogue import Rogue
 from tests.sessionmgr.ledger import leased, session_of
@@ -47,7 +49,7 @@ def test_every_environment_is_listed(here: Client) -> None:
     for words in ("Admin Center", "Instances", "9.1.0.3647", "You are here.", "active"):
         assert words in html
     assert list(by_slug(response)) == ["main", "new", "old"]
-    assert by_slug(response)["main"].policy.startswith("How long people stay signed in is up to")
+    assert by_slug(response)["main"].policy == "identity provider's policy; no inactivity timeout"
     assert [each.is_older for each in by_slug(response).values()] == [False, False, True]
 
 
@@ -195,3 +197,15 @@ def test_where_an_environment_answers(scope: str, host: str, home: Home | None) 
         ],
     )
     assert book.home_of(scope, host) == home
+
+
+@pytest.mark.parametrize(
+    ("policy", "line"),
+    [
+        (Policy(), "identity provider's policy; no inactivity timeout"),
+        (Policy(custom_length=True), "1440 minutes (24 hours); no inactivity timeout"),
+        (Policy(inactivity_enabled=True), "identity provider's policy; 30 minutes of inactivity"),
+    ],
+)
+def test_a_policy_in_one_line(policy: Policy, line: str) -> None:
+    assert policy_line(policy) == line

@@ -88,6 +88,13 @@ class TestTab:
         assert "is within reach" in page
         assert "Its last outage was over at" in page
 
+    def test_one_that_does_not_tell_when_credentials_were_given(self, admin_page: Client) -> None:
+        ProviderHealth.objects.note_auth_time(ISSUER, clock.now("default"), is_told=False)
+        page = text_of(admin_page, PAGE)
+        assert "is within reach" in page
+        assert "It has not told when people gave their credentials (auth_time) since" in page
+        assert "out of reach" not in text_of(admin_page, GENERAL)
+
     def test_of_another_provider_nothing_is_told(self, admin_page: Client, settings: Any) -> None:
         fail()
         settings.OIDC_ISSUER = "https://another.example"
