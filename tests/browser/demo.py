@@ -36,6 +36,18 @@ class DemoProvider:
 
 
 @contextmanager
+def admitted(provider: Any, settings: Any) -> Iterator[None]:
+    """Have the site sign people in at ``provider``, and its forms lead there."""
+    policy = settings.CONTENT_SECURITY_POLICY["DIRECTIVES"]
+    settings.CONTENT_SECURITY_POLICY = {
+        "DIRECTIVES": {**policy, "form-action": [*policy["form-action"], provider.issuer]}
+    }
+    with connected(settings, provider):
+        settings.ROOT_URLCONF = "tests.browser.pages"
+        yield
+
+
+@contextmanager
 def at_demo_provider(bases: Sequence[str], folder: Path, settings: Any) -> Iterator[DemoProvider]:
     """Have the site, which is at ``bases``, sign people in at a demo provider of its own."""
     config = Config(free_port(), tuple(bases), folder, "of-the-story")
@@ -43,14 +55,9 @@ def at_demo_provider(bases: Sequence[str], folder: Path, settings: Any) -> Itera
     server = Server(provider)
     thread = Thread(target=server.serve_forever, args=(0.01,))
     thread.start()
-    policy = settings.CONTENT_SECURITY_POLICY["DIRECTIVES"]
-    settings.CONTENT_SECURITY_POLICY = {
-        "DIRECTIVES": {**policy, "form-action": [*policy["form-action"], config.issuer]}
-    }
     found = DemoProvider(provider)
     try:
-        with connected(settings, found):
-            settings.ROOT_URLCONF = "tests.browser.pages"
+        with admitted(found, settings):
             yield found
     finally:
         provider.outage.switch(Kind.NONE)

@@ -16,23 +16,38 @@ from sessionmgr.models import UserSession
 from sessionmgr.project.demo import environments
 from settings_app import source
 from tests.browser.conftest import Visitor
-from tests.browser.demo import answer_provider, at_demo_provider, picture
+from tests.browser.demo import admitted, answer_provider, at_demo_provider, picture
 from tests.browser.test_looks import fits, violations
 from tests.browser.test_settings import violations as violations_of_ours
 from tests.identity.browser import INSTANCES
+from tests.identity.conftest import certified as certified
+from tests.identity.conftest import certified_process as certified_process
+from tests.identity.providers.certified import CertifiedProvider
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
+#: The demo's own provider, and npm's oidc-provider, which nobody here has written.
+BOTH = pytest.mark.parametrize("at", ["demo", "certified"], indirect=True)
+
+
 @pytest.fixture
-def at(live_server: Any, tmp_path: Path, settings: Any) -> Iterator[dict[str, str]]:
-    """Where each of the demo's environments is; its provider knows them all."""
+def at(
+    live_server: Any, tmp_path: Path, settings: Any, request: pytest.FixtureRequest
+) -> Iterator[dict[str, str]]:
+    """Where each of the demo's environments is; their provider knows them all."""
     port = urlsplit(live_server.url).port
     hosts = {each.slug: f"http://{each.host}:{port}" for each in environments.INSTANCES}
     environments.create()
     source.invalidate()
-    with at_demo_provider(list(hosts.values()), tmp_path, settings):
-        yield hosts
+    if getattr(request, "param", "demo") == "demo":
+        with at_demo_provider(list(hosts.values()), tmp_path, settings):
+            yield hosts
+    else:
+        certified: CertifiedProvider = request.getfixturevalue("certified")
+        certified.allow(*hosts.values())
+        with admitted(certified, settings):
+            yield hosts
 
 
 @pytest.fixture
@@ -43,7 +58,7 @@ def page_of(visitors: Callable[..., Visitor], at: dict[str, str]) -> Callable[..
         options.setdefault("viewport", {"width": 900, "height": 640})
         page = visitors(own_clock=False, **options).context.new_page()
         page.goto(f"{at['main']}/oidc/authenticate/?next=/about/")
-        answer_provider(page, "admin", stay=False)
+        answer_either_provider(page)
         expect(page.get_by_role("heading", name="About")).to_be_visible()
         get_user_model().objects.update(is_staff=True, is_superuser=True)
         return page
@@ -56,10 +71,20 @@ def page(page_of: Callable[..., Page]) -> Page:
     return page_of()
 
 
+def answer_either_provider(page: Page) -> None:
+    if page.get_by_label("Name or e-mail address").count():
+        answer_provider(page, "admin", stay=False)
+        return
+    page.locator("[name=username]").fill("admin")
+    page.locator("[name=password]").fill("admin-demo")
+    page.get_by_role("button", name="Sign in").click()
+
+
 def reason_in(slug: str) -> str:
     return UserSession.objects.live().get(scope=slug).fallback_reason
 
 
+@BOTH
 def test_open_signs_in_without_a_question_and_typing_the_address_costs_the_policy(
     page: Page, at: dict[str, str]
 ) -> None:
@@ -85,6 +110,7 @@ def test_open_signs_in_without_a_question_and_typing_the_address_costs_the_polic
     expect(page.get_by_text("decided by: your identity provider.")).to_be_visible()
 
 
+@BOTH
 def test_an_older_version_is_told_even_of_who_came_by_open(page: Page, at: dict[str, str]) -> None:
     page.goto(at["main"] + INSTANCES)
     expect(page.get_by_role("row", name="Legacy")).to_contain_text("older")
