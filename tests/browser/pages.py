@@ -10,6 +10,7 @@ from django.template import engines
 from django.urls import path
 from django.views.decorators.clickjacking import xframe_options_sameorigin
 
+from sessionmgr.identity.pages import Failure, failed
 from sessionmgr.project.urls import urlpatterns as project_urls
 
 HOST_PAGES = Path(__file__).parent / "host_pages"
@@ -74,6 +75,11 @@ def static_page(request: HttpRequest, name: str) -> HttpResponse:
     return HttpResponse(head + STATIC_PAGES[name], headers={"Cache-Control": "public"})
 
 
+def failure(request: HttpRequest, name: str) -> HttpResponse:
+    """What somebody sees whose sign-in at the provider has failed."""
+    return failed(request, Failure[name], retry_after=5, next="/form/")
+
+
 @csp_exempt()
 def foreign(request: HttpRequest) -> HttpResponse:
     """A page that, under another name of this server, is one of another site."""
@@ -104,6 +110,7 @@ urlpatterns = [
     path("host/<name>", host_page),
     path("form/", form),
     path("open/", public),
+    path("failure/<name>/", failure),
     path("static-page/<name>/", static_page),
     path("foreign/", foreign),
 ]

@@ -14,8 +14,10 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from sessionmgr.identity import breaker
+from sessionmgr.identity.pages import Failure
 from tests.browser.conftest import Visitor
 from tests.browser.demo import DemoProvider, answer_provider, at_demo_provider, picture
+from tests.browser.test_looks import LOOKS
 from tests.conftest import Clock
 
 #: Seconds between two checks: the least that the demo's provider takes.
@@ -36,7 +38,8 @@ def browse(visitors: Callable[..., Visitor], at_demo: DemoProvider) -> Callable[
     """Return fresh windows, each in a browser of its own, whose clocks go on."""
 
     def window(path: str = "/", **options: Any) -> Page:
-        visitor = visitors(own_clock=False, viewport={"width": 900, "height": 640}, **options)
+        options.setdefault("viewport", {"width": 900, "height": 640})
+        visitor = visitors(own_clock=False, **options)
         return visitor.open(path)
 
     return window
@@ -209,3 +212,15 @@ def make_administrator(name: str) -> None:
     from django.contrib.auth import get_user_model
 
     get_user_model().objects.filter(username=name).update(is_staff=True, is_superuser=True)
+
+
+@pytest.mark.parametrize("look", LOOKS)
+def test_every_failure_has_a_page_that_is_well_made(
+    browse: Callable[..., Page], look: dict[str, Any]
+) -> None:
+    page = browse("/open/", **look)
+    for kind in Failure:
+        page.goto(on_site(page, f"/failure/{kind.name}/"))
+        expect(page.locator("h1")).to_have_count(1)
+        assert page.locator("main a, main button").count() >= 1, kind
+        picture(page)
