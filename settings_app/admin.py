@@ -18,7 +18,7 @@ from settings_app import exempting
 from settings_app.access import may_change, may_view
 from settings_app.clients import database
 from settings_app.environments import make_default, why_kept
-from settings_app.models import Address, ClientClass, Environment, Instance, SystemSettings
+from settings_app.models import About, Address, ClientClass, Environment, Instance, SystemSettings
 
 if TYPE_CHECKING:
     from django.db.models import QuerySet
@@ -143,6 +143,19 @@ class InstanceAdmin(LinkAdmin):
     """The way to the Admin Center."""
 
     leads_to = "admin_center:instances"
+
+
+@admin.register(About)
+class AboutAdmin(LinkAdmin):
+    """The way to the About page, which is everybody's."""
+
+    leads_to = "about"
+
+    def has_module_permission(self, request: HttpRequest) -> bool:
+        return is_mounted(self.leads_to)
+
+    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return True
 
 
 @admin.register(ClientClass)

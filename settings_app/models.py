@@ -120,6 +120,16 @@ class Instance(Environment):
         verbose_name_plural = _("Instances")
 
 
+class About(Environment):
+    """What the About page tells of an environment; here for its place in the admin (R5)."""
+
+    class Meta:
+        proxy = True
+        default_permissions = ()
+        verbose_name = _("About")
+        verbose_name_plural = _("About")
+
+
 class Address(models.Model):
     """Where an environment answers: a host, a path below one, or a path at every host.
 

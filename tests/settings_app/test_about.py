@@ -7,6 +7,7 @@ from importlib.metadata import PackageNotFoundError
 from typing import Any
 
 import pytest
+from django.contrib.auth.models import User
 from django.test import Client
 
 from sessionmgr.core.policy import MINUTE, Policy
@@ -172,3 +173,21 @@ class TestTheFallback:
         self.told(browser, "main")
         with django_assert_num_queries(2):
             self.told(browser, "main")
+
+
+def test_the_admin_leads_to_it_whoever_may_see_the_admin(client: Client, alice: User) -> None:
+    alice.is_staff = True
+    alice.save()
+    client.force_login(alice)
+    index = client.get("/admin/").content.decode()
+    link = "/admin/sessionmgr_settings/about/"
+    assert f'href="{link}"' in index
+    assert "System Settings</a>" not in index
+    assert client.get(link)["Location"] == "/about/"
+
+
+def test_a_project_without_the_page_has_no_link_to_it(
+    admin_page: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("settings_app.admin.AboutAdmin.leads_to", "nowhere")
+    assert "sessionmgr_settings/about/" not in admin_page.get("/admin/").content.decode()
